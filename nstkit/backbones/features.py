@@ -1,0 +1,183 @@
+"""A frozen network that turns a picture into named feature maps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nstkit.errors import UserError, nearest
+
+PROBE_PX = 128  # side of the picture by which channels and strides are found; InceptionV3 needs 75
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A place in a network where feature maps are taken.
+
+    Attributes:
+        name: what the user calls it: the paper's layer name, a module path, or `stageK`.
+        path: module path in the network.
+        channels: of its maps.
+        stride: picture pixels a map position.
+        is_overwritten: a later in-place operation of the network changes the tensor, so the tap has to be a copy.
+    """
+
+    name: str
+    path: str
+    channels: int
+    stride: int
+    is_overwritten: bool = False
+
+
+class _AllReached(Exception):
+    """Raised out of the deepest tap, so that nothing behind it is computed."""
+
+
+class Backbone(nn.Module):
+    """A feature extractor with its own normalisation inside. Weights are frozen; gradients reach the picture.
+
+    Attributes:
+        label: short name for folders and tables.
+        taps: all legal taps by name, in order of depth.
+        style_taps: names of the taps that style is taken from by default.
+        content_taps: likewise for content.
+        facts: what is known of its making (arch, norm, width, dataset, epochs, ...), for the table of runs.
+        quality: extractor measures by tag, such as `extractor/top1`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        label: str,
+        taps: Mapping[str, Tap],
+        style_taps: Iterable[str],
+        content_taps: Iterable[str],
+        mean: Iterable[float],
+        std: Iterable[float],
+        facts: Mapping[str, Any] | None = None,
+        quality: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = freeze(network)
+        self.label = label
+        self.taps = dict(taps)
+        self.style_taps, self.content_taps = tuple(style_taps), tuple(content_taps)
+        self.facts, self.quality = dict(facts or {}), dict(quality or {})
+        self.memory_format = torch.contiguous_format
+        self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
+
+    def features(self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
+        """Return the feature maps of a picture, each (B, C, H / stride, W / stride), in the order of `names`.
+
+        Args:
+            image: sRGB in [0, 1].
+            names: taps; wrong ones are reported by `check_taps`.
+
+        Raises:
+            UserError: for an unknown tap, or a picture too small to reach one.
+        """
+        names = list(dict.fromkeys(names))
+        self.check_taps(names)
+        found: dict[str, Tensor] = {}
+
+        def keep(tap: Tap):
+            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+                found.setdefault(tap.name, output.clone() if tap.is_overwritten else output)
+                if len(found) == len(names):
+                    raise _AllReached
+
+            return hook
+
+        handles = [
+            self.network.get_submodule(self.taps[name].path).register_forward_hook(keep(self.taps[name]))
+            for name in names
+        ]
+        try:
+            normalised = ((image - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+            self.network(normalised)
+        except _AllReached:
+            pass
+        except RuntimeError as error:
+            smallest = max(self.taps[name].stride for name in names)
+            if min(image.shape[2:]) < 4 * smallest:
+                side = min(image.shape[2:])
+                raise UserError(
+                    f"the picture's shorter side of {side} px is too small for {self.label} with taps of stride "
+                    f"{smallest}. Use a larger --size, or shallower taps."
+                ) from error
+            raise
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: found[name] for name in names}
+
+    def check_taps(self, names: Iterable[str]) -> None:
+        """Raise `UserError` that names the legal taps if one of `names` is unknown."""
+        for name in names:
+            if name not in self.taps:
+                legal = ", ".join(self.taps) if len(self.taps) <= 60 else "see --list-taps"
+                raise UserError(f"tap '{name}' is not in {self.label}.{nearest(name, self.taps)} Allowed: {legal}.")
+
+    def to_memory_format(self, memory_format: torch.memory_format) -> "Backbone":
+        """Lay weights and activations out in this memory format; return the same backbone."""
+        self.network.to(memory_format=memory_format)
+        self.memory_format = memory_format
+        return self
+
+
+def freeze(network: nn.Module) -> nn.Module:
+    """Return the network in eval mode, without gradients of its weights and without in-place activations."""
+    network.eval().requires_grad_(False)
+    for module in network.modules():
+        # An in-place ReLU would rectify a tapped convolution: a tap on conv4_2 silently becomes relu4_2.
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    return network
+
+
+def use_average_pooling(network: nn.Module) -> nn.Module:
+    """Replace every max pooling by average pooling of the same window, in place; return the network.
+
+    Source: Gatys, Ecker, Bethge 2016, section 2: average pooling gives slightly more appealing pictures.
+    """
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.MaxPool2d):
+                average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, ceil_mode=child.ceil_mode)
+                setattr(parent, name, average)
+    return network
+
+
+@torch.no_grad()
+def discover_taps(network: nn.Module) -> dict[str, Tap]:
+    """Return a tap for every module whose output is one feature map (B, C, H, W), by module path, in order of depth."""
+    freeze(network)
+    seen: dict[str, tuple[Tensor, int]] = {}
+
+    def keep(path: str):
+        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+                seen.setdefault(path, (output, output._version))
+
+        return hook
+
+    handles = [module.register_forward_hook(keep(path)) for path, module in network.named_modules() if path]
+    try:
+        network(torch.rand(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {
+        path: Tap(path, path, output.shape[1], _stride(output), is_overwritten=output._version != version)
+        for path, (output, version) in seen.items()
+    }
+
+
+def _stride(output: Tensor) -> int:
+    """Return the power of two nearest to the picture's side over the map's: unpadded convolutions lose a few pixels."""
+    return 2 ** round(torch.tensor(PROBE_PX / output.shape[-2]).log2().item())

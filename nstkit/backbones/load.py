@@ -1,0 +1,245 @@
+"""From a backbone's name to the extractor: our checkpoints, our VGGs, timm's and torchvision's networks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nstkit.backbones import vgg
+from nstkit.backbones.features import Backbone, Tap, discover_taps, use_average_pooling
+from nstkit.backbones.initialise import kaiming_init
+from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone
+from nstkit.checkpoint import FORMAT, read_checkpoint, read_torch_file
+from nstkit.errors import UserError, nearest
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DEEPEST_STRIDE = 16  # maps of stride 32 hold hardly any positions of a small picture
+WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
+HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
+
+
+def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max") -> Backbone:
+    """Return the extractor that `spec` names (see `nstkit.backbones.spec`), on the CPU.
+
+    Args:
+        spec: such as `ckpt.pt`, `vgg19`, `vgg19@random:3`, `resnet50.a1_in1k`, `vgg19@weights.safetensors`.
+        pooling: `avg` replaces the network's max pooling.
+
+    Raises:
+        UserError: for an unknown name, or weights that are missing, corrupt or do not fit.
+    """
+    spec = parse_backbone(spec) if isinstance(spec, str) else spec
+    if spec.name is None:
+        backbone = _load_own(spec)
+    elif (own := split_norm(spec.name)) is not None:
+        backbone = _load_vgg(spec, *own)
+    else:
+        backbone = _load_library(spec)
+    if pooling == "avg":
+        use_average_pooling(backbone.network)
+    return backbone
+
+
+def split_norm(name: str) -> tuple[str, str] | None:
+    """Return (arch, norm) of one of our own names such as `vgg19_bn`, None for any other."""
+    arch, _, suffix = name.partition("_")
+    if arch in vgg.CONVOLUTIONS and suffix in ("", "bn"):
+        return arch, "batch" if suffix else "none"
+    return None
+
+
+def _load_own(spec: BackboneSpec) -> Backbone:
+    """Return a checkpoint's or an exported folder's network."""
+    assert spec.path is not None
+    content = read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
+    network = vgg.VGG(**content["arch"])
+    load_weights(network, content["model"], spec.path)
+    trained = content["config"]
+    facts = {**content["arch"], "dataset": trained.get("dataset"), "epochs": trained.get("epochs")}
+    return vgg_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
+
+
+def read_exported(folder: Path) -> dict[str, Any]:
+    """Return an exported folder (`python -m nstkit.export`) in the form of a checkpoint."""
+    try:
+        content = json.loads((folder / "config.json").read_text())["nstkit"]
+        return {**content, "model": read_weights(folder / "model.safetensors")}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder}: not a whole exported backbone ({error}). Export it again.") from error
+
+
+def _load_vgg(spec: BackboneSpec, arch: str, norm: str) -> Backbone:
+    network = vgg.VGG(arch, norm=norm)
+    if spec.weights == "random":
+        torch.manual_seed(spec.seed)
+        kaiming_init(network)
+    elif spec.weights == "pretrained":
+        load_weights(network, _create_timm(str(spec.name), pretrained=True).state_dict(), Path(spec.text))
+    else:
+        load_weights(network, read_weights(spec.path), spec.path)
+    normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    return vgg_backbone(network, spec, normalisation, {"arch": arch, "norm": norm, "width": 1.0})
+
+
+def vgg_backbone(
+    network: vgg.VGG,
+    spec: BackboneSpec,
+    normalisation: dict[str, Any],
+    facts: dict[str, Any],
+    taps: dict[str, Any] | None = None,
+    quality: dict[str, float] | None = None,
+) -> Backbone:
+    """Return a VGG of ours as an extractor with the paper's layer names."""
+    strides = vgg.tap_strides(network.taps)
+    channels, all_taps = 3, {}
+    for name, index in network.taps.items():
+        layer = network.features[index - 1 if isinstance(network.features[index], nn.BatchNorm2d) else index]
+        channels = getattr(layer, "out_channels", channels)
+        all_taps[name] = Tap(name, f"features.{index}", channels, strides[name])
+    return Backbone(
+        network,
+        label=spec.label,
+        taps=all_taps,
+        style_taps=(taps or {}).get("style", vgg.GATYS_STYLE_TAPS),
+        content_taps=(taps or {}).get("content", vgg.GATYS_CONTENT_TAPS),
+        mean=normalisation["mean"],
+        std=normalisation["std"],
+        facts=facts,
+        quality=quality,
+    )
+
+
+def _load_library(spec: BackboneSpec) -> Backbone:
+    """Return a network of timm or torchvision."""
+    import timm
+    from torchvision import models
+
+    name = str(spec.name)
+    torch.manual_seed(spec.seed)
+    is_pretrained = spec.weights == "pretrained"
+    normalisation: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    if ":" in name or timm.is_model(name.partition(".")[0]):
+        network = _create_timm(name, pretrained=is_pretrained)
+        normalisation = timm.data.resolve_model_data_config(network)
+    elif name in models.list_models(module=models):
+        network = _create_torchvision(name, pretrained=is_pretrained)
+    else:
+        names = [*vgg.CONVOLUTIONS, *timm.list_models(), *models.list_models(module=models)]
+        raise UserError(
+            f"--backbone {spec.text}: no network '{name}' here, in timm or in torchvision, and no such file."
+            f"{nearest(name, names)} Give a name, NAME@random, NAME@FILE, or a checkpoint's path."
+        )
+    if spec.weights == "file":
+        load_weights(network, read_weights(spec.path), spec.path)
+    if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None):
+        raise UserError(f"--backbone {spec.text}: {name} has no convolutional feature maps; choose a CNN.")
+    taps = discover_taps(network)
+    stages = stage_taps(network, taps)
+    shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE] or [tap.name for tap in stages]
+    return Backbone(
+        network,
+        label=spec.label,
+        taps={**{tap.name: tap for tap in stages}, **taps},
+        style_taps=shallow,
+        content_taps=shallow[-1:],
+        mean=normalisation["mean"],
+        std=normalisation["std"],
+        facts={"arch": name},
+    )
+
+
+def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
+    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last module at each stride."""
+    published = [info["module"] for info in getattr(network, "feature_info", []) or []]
+    paths = [path for path in published if path in taps]
+    if not paths:
+        by_stride = {tap.stride: path for path, tap in taps.items() if path.partition(".")[0] not in HEADS}
+        paths = list(by_stride.values())
+    return [
+        Tap(f"stage{k}", path, taps[path].channels, taps[path].stride, taps[path].is_overwritten)
+        for k, path in enumerate(paths)
+    ]
+
+
+def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=pretrained)
+    except Exception as error:  # timm, huggingface_hub and the network raise a dozen kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"--backbone {name}: timm could not make it ({reason}). Without a network give {name}@random, or "
+            f"{name}@FILE with weights you have."
+        ) from error
+
+
+def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
+    from torchvision import models
+
+    try:
+        return models.get_model(name, weights="DEFAULT" if pretrained else None)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"--backbone {name}: its weights could not be downloaded ({error}). Give {name}@random or {name}@FILE."
+        ) from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a weights file as float32, wrappers around them and prefixes of their names removed.
+
+    Raises:
+        UserError: for a missing or corrupt file, or one that could run code.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            content: Any = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
+    else:
+        content = read_torch_file(path)
+        if isinstance(content, dict) and content.get("format") == FORMAT:
+            content = content["model"]
+    for wrapper in ("state_dict", "model_state_dict", "model", "state_dict_ema"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = (
+        {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
+    if not tensors:
+        raise UserError(f"{path}: holds no weights by name. Save a network's state_dict().")
+    for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:
+    """Load weights into a network; a head that is missing or of another shape is passed over.
+
+    Raises:
+        UserError: that lists what is missing, unexpected or of another shape behind the head.
+    """
+    own = network.state_dict()
+    body = {name for name in own if not _is_head(name) and not name.endswith("num_batches_tracked")}
+    missing = sorted(body - set(weights))
+    unexpected = sorted(name for name in weights if name not in own and not _is_head(name))
+    misshapen = sorted(name for name in body & set(weights) if weights[name].shape != own[name].shape)
+    if problems := [
+        f"{len(names)} {kind} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        if names
+    ]:
+        raise UserError(f"{source}: these weights do not fit the architecture: {'; '.join(problems)}.")
+    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    network.load_state_dict(fitting, strict=False)
+
+
+def _is_head(name: str) -> bool:
+    return name.partition(".")[0] in HEADS

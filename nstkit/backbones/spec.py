@@ -1,0 +1,98 @@
+"""What the user typed after `--backbone`, taken apart. No torch here.
+
+CHECKPOINT         a file of ours, a run folder (its ckpt.pt), an exported folder
+NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then torchvision's
+                   WEIGHTS: pretrained (default), random[:SEED], or a .pth/.pt/.safetensors/.ckpt file
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nstkit.errors import UserError
+
+Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
+Norm = Literal["batch", "none"]
+Init = Literal["kaiming", "default"]
+Pooling = Literal["max", "avg"]
+
+CARRIED = Path(__file__).parent.parent / "carried"  # the exported backbone that comes with the package
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+TIMM_SCHEMES = ("hf-hub:", "hf_hub:", "local-dir:")
+RANDOM = re.compile(r"random(?::(\d+))?")
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone as the user named it.
+
+    Attributes:
+        text: what was typed.
+        name: architecture, None for a checkpoint of ours.
+        weights: `pretrained`, `random` or `file`.
+        path: the checkpoint, or the weights' file.
+        seed: of random weights.
+    """
+
+    text: str
+    name: str | None
+    weights: Literal["pretrained", "random", "file"]
+    path: Path | None = None
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """Short name for folders and tables."""
+        if self.name is None:
+            assert self.path is not None
+            if self.path == CARRIED:
+                return "carried"
+            return self.path.parent.name if self.path.name in ("ckpt.pt", "last.pt") else self.path.stem
+        return {"pretrained": self.name, "random": f"{self.name}-random{self.seed}"}.get(
+            self.weights, f"{self.name}-{self.path.stem if self.path else ''}"
+        )
+
+
+def parse_backbone(text: str) -> BackboneSpec:
+    """Return the backbone that `text` names.
+
+    Raises:
+        UserError: for a file that is not there, or weights that are neither `pretrained`, `random` nor a file.
+    """
+    if text == "carried":
+        return BackboneSpec(text, None, "file", CARRIED)
+    if text.startswith(TIMM_SCHEMES):
+        return BackboneSpec(text, text, "pretrained")
+    path = Path(text).expanduser()
+    if path.exists():
+        return BackboneSpec(text, None, "file", _checkpoint_in(path) if path.is_dir() else path)
+    name, _, weights = text.partition("@")
+    if not weights:
+        if path.suffix in WEIGHT_SUFFIXES or "/" in text:
+            raise UserError(f"--backbone {text}: no such checkpoint ({path.absolute()}).")
+        return BackboneSpec(text, name, "pretrained")
+    if weights == "pretrained":
+        return BackboneSpec(text, name, "pretrained")
+    if match := RANDOM.fullmatch(weights):
+        return BackboneSpec(text, name, "random", seed=int(match[1] or 0))
+    path = Path(weights).expanduser()
+    if path.suffix not in WEIGHT_SUFFIXES:
+        raise UserError(
+            f"--backbone {text}: weights '{weights}' are not known. Allowed after @: pretrained, random, random:SEED, "
+            f"or a file ({', '.join(WEIGHT_SUFFIXES)})."
+        )
+    if not path.is_file():
+        raise UserError(f"--backbone {text}: no such weights ({path.absolute()}).")
+    return BackboneSpec(text, name, "file", path)
+
+
+def _checkpoint_in(folder: Path) -> Path:
+    if (folder / "model.safetensors").is_file():
+        return folder
+    if (folder / "ckpt.pt").is_file():
+        return folder / "ckpt.pt"
+    raise UserError(
+        f"--backbone {folder}: this folder holds neither ckpt.pt (a run of train_backbone) nor model.safetensors "
+        f"(an exported backbone)."
+    )

@@ -1,0 +1,127 @@
+"""One frozen dataclass per command <-> command line, JSON and TOML. No torch here, so that `--help` answers at once.
+
+A command's dataclass is the only place where its defaults stand. A file given with `--config` is read as flags that
+stand before the user's own, so that one parser checks both and flags beat the file.
+"""
+
+import dataclasses
+import json
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tyro
+
+from nstkit.errors import UserError
+
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandConfig:
+    """What every command has."""
+
+    config: Path | None = None
+    """JSON or TOML file of settings (a run's config.json will do). Flags given beside it win."""
+    print_config: bool = False
+    """Print the resolved settings as JSON and stop."""
+    seed: int = 0
+    """Seed of every random number."""
+    device: Device = "auto"
+    """Where to compute. auto = cuda, then mps, then cpu."""
+    precision: Precision = "auto"
+    """Number format inside the network. auto = bf16 where the hardware computes in it, else fp32."""
+    runs_dir: Path = Path("runs")
+    """Folder that holds the results of every command, and TensorBoard's --logdir."""
+    run_name: str | None = None
+    """Name of this run's folder under RUNS_DIR/<command>/. None = date, time and a few settings."""
+    quiet: bool = False
+    """No progress bar."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+ABOUT_THE_CALL = ("config", "print_config", "quiet", "debug")  # these say how it was called, not what was computed
+ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds beside the settings
+
+Config = TypeVar("Config", bound=CommandConfig)
+
+
+def parse(cls: type[Config], command: str, argv: Sequence[str] | None = None) -> Config:
+    """Return the settings of a command line: flags beat `--config FILE`, which beats the dataclass.
+
+    Args:
+        cls: the command's dataclass.
+        command: the module, for the usage line, such as `transfer`.
+        argv: the words after it. None = those of this process.
+
+    Raises:
+        UserError: for a file that cannot be read or holds an unknown setting.
+        SystemExit: (code 2) for a wrong flag, from the parser; (code 0) after `--help`.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    from_file = settings_to_flags(cls, read_settings(path)) if (path := _config_path(argv)) else []
+    return tyro.cli(cls, args=[*from_file, *argv], prog=f"python -m {command}")
+
+
+def _config_path(argv: list[str]) -> Path | None:
+    for index, word in enumerate(argv):
+        if word == "--config" and index + 1 < len(argv):
+            return Path(argv[index + 1])
+        if word.startswith("--config="):
+            return Path(word.partition("=")[2])
+    return None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings that a JSON or TOML file holds, or raise `UserError`."""
+    try:
+        text = path.read_text()
+        return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror}. Give a JSON or TOML file of settings.") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: not valid JSON or TOML ({error}). A run's config.json will do.") from error
+
+
+def settings_to_flags(cls: type[CommandConfig], settings: dict[str, Any]) -> list[str]:
+    """Return `settings` as words of a command line of `cls`; what only describes a run or a call is passed over."""
+    names = {field.name for field in dataclasses.fields(cls)}
+    flags: list[str] = []
+    unknown = []
+    for name, value in settings.items():
+        name = name.replace("-", "_")
+        if name in ABOUT_THE_CALL or name in ABOUT_THE_RUN:
+            continue
+        if name not in names:
+            unknown.append(name)
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(flag if value else flag.replace("--", "--no-", 1))
+        elif isinstance(value, list):
+            flags += [flag, *map(str, value)]
+        else:
+            flags += [flag, str(value)]
+    if unknown:
+        raise UserError(f"unknown settings in the file: {', '.join(unknown)}. Allowed: {', '.join(sorted(names))}.")
+    return flags
+
+
+def as_plain(value: Any) -> Any:
+    """Return a dataclass, path or container as plain dicts, lists, strings and numbers (JSON, checkpoints)."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: as_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def settings_of(config: CommandConfig) -> dict[str, Any]:
+    """Return the settings that determine a result, plain, without those that only describe the call."""
+    return {name: value for name, value in as_plain(config).items() if name not in ABOUT_THE_CALL}

@@ -1,0 +1,194 @@
+"""The run folder: what a command leaves behind, and the one list of columns by which runs are compared.
+
+RUNS_DIR/<command>/<name>/
+    config.json     the resolved settings and the environment
+    metrics.jsonl   the truth: one object a step
+    events.out.*    TensorBoard, the view
+    images/         pictures
+"""
+
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from nstkit.config import CommandConfig, settings_of
+from nstkit.errors import UserError
+from nstkit.files import write_atomically
+from nstkit.pictures import save_picture, shrink, to_picture
+
+# TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs
+# add. So every run of every command writes all of these; what it does not have is "none" or NaN.
+SETTING_KEYS = (
+    "command",
+    "backbone",
+    "arch",
+    "norm",
+    "width",
+    "dataset",
+    "epochs",
+    "lr",
+    "content",
+    "style",
+    "loss",
+    "optimizer",
+    "init",
+    "style_weight",
+    "size_px",
+    "steps",
+    "seed",
+)
+NUMERIC_SETTING_KEYS = {"width", "epochs", "lr", "style_weight", "size_px", "steps", "seed"}
+MEASURE_KEYS = tuple(
+    [f"extractor/{name}" for name in ("top1", "probe", "knn", "rankme", "dead", "peak")]
+    + [f"judge/{name}" for name in ("style", "texture", "colour", "content", "artefacts")]
+)
+EVENT_PICTURE_PX = 512  # TensorBoard keeps its pictures in memory; the full size goes to images/
+
+
+class Run:
+    """An open run folder. Use it as a context manager: leaving it flushes and closes everything."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: CommandConfig,
+        environment: Mapping[str, Any],
+        *,
+        given: Mapping[str, Any] | None = None,
+        resume_step: int | None = None,
+    ) -> None:
+        """Open a run folder: a new one, or one that is continued after `resume_step`.
+
+        `config` holds the resolved settings, `environment` hardware and versions, `given` the settings before they
+        were resolved, by which a later command recognises its own run.
+        """
+        self.folder = folder
+        settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
+        try:
+            write_atomically(folder / "config.json", lambda file: file.write(json.dumps(settings, indent=2).encode()))
+            if resume_step is not None:
+                cut_back(folder / "metrics.jsonl", resume_step)
+            self._metrics = open(folder / "metrics.jsonl", "a")  # noqa: SIM115 (closed by __exit__)
+            purge_step = None if resume_step is None else resume_step + 1
+            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        except OSError as error:
+            raise UserError(
+                f"{folder.absolute()}: cannot be written ({error.strerror or error}). Choose another --runs-dir."
+            ) from error
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metrics.close()
+        self._writer.close()
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Append one step to metrics.jsonl and to TensorBoard."""
+        self._metrics.write(json.dumps({"step": step, "time": round(time.time(), 3), **scalars}) + "\n")
+        for tag, value in scalars.items():
+            self._writer.add_scalar(tag, value, step)
+
+    def flush(self) -> None:
+        """Bring everything logged so far onto the disk."""
+        self._metrics.flush()
+        self._writer.flush()
+
+    def show_picture(self, tag: str, image: Float[Tensor, "1 3 h w"], step: int = 0) -> None:
+        """Put a picture into TensorBoard, at most 512 px wide or high."""
+        self._writer.add_image(tag, shrink(image.detach().float().cpu(), EVENT_PICTURE_PX)[0].clamp(0, 1), step)
+
+    def save_picture(self, name: str, picture: Image.Image | Tensor, texts: Mapping[str, str] | None = None) -> Path:
+        """Write a picture at full size under `images/` and return its path."""
+        path = self.folder / "images" / name
+        save_picture(to_picture(picture) if isinstance(picture, Tensor) else picture, path, texts)
+        return path
+
+    def show_text(self, tag: str, text: str) -> None:
+        """Put Markdown into TensorBoard."""
+        self._writer.add_text(tag, text)
+
+    def compare_by(self, settings: Mapping[str, Any], measures: Mapping[str, float], step: int = 0) -> None:
+        """Write this run's row of the table that all runs of all commands share (TensorBoard's HParams).
+
+        Args:
+            settings: some of `SETTING_KEYS`.
+            measures: some of `MEASURE_KEYS`; all else is shown but has no column.
+            step: the step that the measures belong to.
+        """
+        row, values = table_row(settings, measures)
+        for summary in hparams(row, values):
+            self._writer.file_writer.add_summary(summary)
+        # Not by `log`: metrics.jsonl holds only what was measured, and JSON has no NaN.
+        for tag, value in values.items():
+            self._writer.add_scalar(tag, value, step)
+        self._metrics.write(json.dumps({"step": step, "settings": dict(settings), "measures": dict(measures)}) + "\n")
+        self.flush()
+
+
+def table_row(settings: Mapping[str, Any], measures: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return one row with every column filled: what is missing is "none" (words) or NaN (numbers)."""
+    unknown = set(settings) - set(SETTING_KEYS)
+    assert not unknown, f"no column for {unknown}: the list of columns is fixed, see SETTING_KEYS"
+    row: dict[str, Any] = {}
+    for key in SETTING_KEYS:
+        value = settings.get(key)
+        if key in NUMERIC_SETTING_KEYS:
+            row[key] = math.nan if value is None else float(value)
+        else:
+            row[key] = "none" if value is None else str(value)
+    return row, {key: float(measures.get(key, math.nan)) for key in MEASURE_KEYS}
+
+
+def choose_folder(runs_dir: Path, command: str, run_name: str | None, slug: str) -> Path:
+    """Return a folder that no run has yet: `<run_name>`, or `<date>-<time>-<slug>` with a number where that is taken.
+
+    Raises:
+        UserError: when a run of that name is there already.
+    """
+    parent = runs_dir / command
+    if run_name is not None:
+        if (parent / run_name).exists():
+            raise UserError(f"--run-name {run_name}: {parent / run_name} is there already. Choose another name.")
+        return parent / run_name
+    folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{slugify(slug)}"
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"{folder.name.rsplit('~', 1)[0]}~{number}")
+        number += 1
+    return folder
+
+
+def slugify(text: str) -> str:
+    """Return `text` fit for a folder name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "run"
+
+
+def cut_back(metrics: Path, step: int) -> None:
+    """Drop the lines of metrics.jsonl behind `step`, and a last line that a kill left unfinished."""
+    if not metrics.exists():
+        return
+    kept = []
+    for line in metrics.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except ValueError:
+            break
+    write_atomically(metrics, lambda file: file.write("".join(kept).encode()))
+
+
+def tensorboard_command(runs_dir: Path) -> str:
+    """Return the command that shows the runs, with every picture instead of a sample of ten a tag."""
+    return f"tensorboard --logdir {os.path.relpath(runs_dir)} --samples_per_plugin images=1000"

@@ -1,0 +1,1 @@
+"""Training a network from scratch: `python -m train_backbone`."""

@@ -1,0 +1,51 @@
+"""Every pair painted with one backbone, into one run folder."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from nstkit.backbones.features import Backbone
+from nstkit.config import Precision
+from nstkit.pictures import to_tensor
+from nstkit.runs import Run
+from transfer.config import TransferConfig
+from transfer.judges import judge_picture
+from transfer.painting import paint, prefer_memory_format
+from transfer.pairs import Pair
+from transfer.report import Reporter
+
+
+def paint_pairs(
+    run: Run, backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device, precision: Precision
+) -> list[Path]:
+    """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths."""
+    reporter = Reporter(run, backbone, config, len(pairs))
+    paths = []
+    for number, pair in enumerate(pairs):
+        content, style = (to_tensor(picture, config.size).to(device) for picture in (pair.content, pair.style))
+        if number == 0:
+            prefer_memory_format(backbone, content, style, config, precision)
+        if len(pairs) == 1:
+            run.show_picture("image/content", content)
+            run.show_picture("image/style", style)
+        reporter.begin(pair)
+        painting = paint(content, style, backbone, config, precision, reporter.step)
+        paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
+        was_cut_short = painting.is_interrupted
+        print(f"{paths[-1]}  style {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s")
+        if was_cut_short:
+            break
+    reporter.close()
+    if was_cut_short:
+        raise KeyboardInterrupt
+    return paths
+
+
+def judge(picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
+    """Return the judges' values, none for a picture too narrow for them."""
+    try:
+        return judge_picture(*(image.float().cpu() for image in (picture, content, style)))
+    except ValueError as error:
+        warnings.warn(f"not judged: {error}", stacklevel=2)
+        return {}

@@ -1,0 +1,43 @@
+"""The picture that the painting starts from."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from nstkit.errors import UserError
+from nstkit.pictures import read_picture, to_tensor
+from transfer.config import START_PICTURES
+
+
+def start_canvas(
+    init: str, content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 h2 w2"], seed: int
+) -> Float[Tensor, "1 3 h w"]:
+    """Return the first canvas, of the content's size, contiguous, in [0, 1].
+
+    Args:
+        init: `content`, `style` (stretched), `noise` (uniform), `grey`, or a picture file (stretched).
+        content: gives the size, and the start for `content`.
+        style: the start for `style`.
+        seed: of the noise, which is the same on every device.
+
+    Raises:
+        UserError: for a word that is none of these and no file.
+    """
+    if init == "content":
+        return content.clone().contiguous()
+    if init == "grey":
+        return torch.full_like(content, 0.5)
+    if init == "noise":
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(content.shape, generator=generator).to(content)
+    if init == "style":
+        picture = style
+    elif Path(init).exists():
+        picture = to_tensor(read_picture(Path(init))).to(content)
+    else:
+        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
+    size = tuple(content.shape[2:])
+    return functional.interpolate(picture, size, mode="bilinear", antialias=True).clamp(0, 1).contiguous()

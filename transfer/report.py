@@ -1,0 +1,112 @@
+"""What paintings become: pictures, metrics, TensorBoard, a progress bar, results.csv and the row of the table."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nstkit.backbones.features import Backbone
+from nstkit.config import settings_of
+from nstkit.files import write_atomically
+from nstkit.pictures import save_picture, to_picture
+from nstkit.runs import MEASURE_KEYS, Run
+from transfer.config import TransferConfig
+from transfer.painting import Painting, Step
+from transfer.pairs import Pair, output_path
+
+SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the step: most changes early
+
+
+class Reporter:
+    """Takes the steps and the results of one backbone's pairs.
+
+    Tags of a pair among several begin with its name, so that no two pairs share a curve.
+    """
+
+    def __init__(self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int) -> None:
+        self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
+        self._snapshots = {round(config.steps ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
+        self._rows: list[dict[str, float | str]] = []
+
+    def begin(self, pair: Pair) -> None:
+        """Show the two pictures and start the progress bar of a pair."""
+        self._prefix = f"{pair.name}/" if self._pair_count > 1 else ""
+        self._bar = tqdm(
+            total=self._config.steps, desc=pair.name, unit="eval", disable=True if self._config.quiet else None
+        )
+
+    def step(self, step: Step) -> None:
+        """Take one evaluation of the loss."""
+        self._run.log(step.number, {f"{self._prefix}{tag}": value for tag, value in step.scalars.items()})
+        if step.number in self._snapshots:
+            self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
+            self._run.flush()
+        self._bar.set_postfix_str(f"style {step.scalars['loss/style']:.3g}", refresh=False)
+        self._bar.update()
+
+    def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
+        """Save a painting with its settings inside; return the picture's path."""
+        self._bar.close()
+        picture = to_picture(painting.image)
+        facts = {"backbone": self._backbone.label, "settings": settings_of(self._config), "judges": judged}
+        texts = {"Software": "nstkit", "nstkit": json.dumps({**facts, "losses": painting.scalars})}
+        path = self._run.save_picture(f"{pair.name}.png", picture, texts)
+        if self._config.out is not None:
+            path = output_path(self._config.out, self._backbone.label, pair)
+            save_picture(picture, path, texts)
+        self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
+        self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in judged.items()})
+        losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
+        about = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
+        about |= {"step": painting.number, "time_s": round(painting.time_s, 3)}
+        self._rows.append({**about, **losses, **judged})
+        return path
+
+    def close(self) -> None:
+        """Write results.csv and this run's row of the table: medians over its pairs."""
+        table = io.StringIO()
+        writer = csv.DictWriter(table, self._rows[0].keys())
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_atomically(self._run.folder / "results.csv", lambda file: file.write(table.getvalue().encode()))
+
+        config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
+        measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
+        for key in MEASURE_KEYS:
+            if key in self._rows[0]:
+                measures[key] = statistics.median(float(row[key]) for row in self._rows)
+        settings = {
+            "command": "transfer",
+            "backbone": self._backbone.label,
+            **{key: facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
+            "lr": config.lr,
+            "content": _one_name(row["content"] for row in self._rows),
+            "style": _one_name(row["style"] for row in self._rows),
+            "loss": config.loss,
+            "optimizer": config.optimizer,
+            "init": config.init,
+            "style_weight": config.style_weight,
+            "size_px": config.size,
+            "steps": config.steps,
+            "seed": config.seed,
+        }
+        self._run.compare_by(settings, measures, config.steps)
+
+
+def _one_name(names: Iterable[float | str]) -> str:
+    """Return the name that all share, or how many there are."""
+    names = set(names)
+    return str(names.pop()) if len(names) == 1 else f"{len(names)} pictures"
+
+
+def print_taps(backbone: Backbone) -> None:
+    """Print every tap with its channels and stride, and which are taken by default."""
+    print(f"{backbone.label}\n{'tap':40s} {'channels':>8s} {'stride':>6s}  default")
+    for tap in backbone.taps.values():
+        uses = [use for use in ("style", "content") if tap.name in getattr(backbone, f"{use}_taps")]
+        name = tap.name if tap.name == tap.path or tap.path.startswith("features.") else f"{tap.name} = {tap.path}"
+        print(f"{name:40s} {tap.channels:8d} {tap.stride:6d}  {', '.join(uses)}")
