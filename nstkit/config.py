@@ -81,7 +81,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Return the settings that a JSON or TOML file holds, or raise `UserError`."""
     try:
         text = path.read_text()
-        return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        if not isinstance(settings, dict):
+            raise ValueError("it holds no settings by name")
+        return settings
     except OSError as error:
         raise UserError(f"--config {path}: {error.strerror}. Give a JSON or TOML file of settings.") from error
     except (ValueError, UnicodeDecodeError) as error:

@@ -43,16 +43,18 @@ def as_srgb(picture: Image.Image) -> Image.Image:
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":  # Pillow saturates these to 255 instead of scaling
         values = np.asarray(picture, np.float64)
-        scale = 65535 if values.max() > 255 else 255
+        scale = 65535 if picture.mode.startswith("I;16") or values.max() > 255 else 255
         picture = Image.fromarray(np.round(np.clip(values / scale, 0, 1) * 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    if picture.mode == "P":  # a profile describes colours, not the indices of a palette
+        picture = picture.convert("RGB")
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             picture = ImageCms.profileToProfile(picture, source, SRGB, outputMode="RGB")
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             pass  # a broken or unfitting profile: the values are taken as sRGB
     return picture.convert("RGB")
 

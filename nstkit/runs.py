@@ -28,7 +28,8 @@ from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, shrink, to_picture
 
 # TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs
-# add. So every run of every command writes all of these; what it does not have is "none" or NaN.
+# add. So every run of every command declares all of these. A setting that it does not have is "none" or NaN, a measure
+# that it does not have an empty cell.
 SETTING_KEYS = (
     "command",
     "backbone",
@@ -49,9 +50,18 @@ SETTING_KEYS = (
     "seed",
 )
 NUMERIC_SETTING_KEYS = {"width", "epochs", "lr", "style_weight", "size_px", "steps", "seed"}
-MEASURE_KEYS = tuple(
-    [f"extractor/{name}" for name in ("top1", "probe", "knn", "rankme", "dead", "peak")]
-    + [f"judge/{name}" for name in ("style", "texture", "colour", "content", "artefacts")]
+MEASURE_KEYS = (  # TensorBoard shows the first few without being asked
+    "extractor/top1",
+    "judge/style",
+    "judge/content",
+    "judge/texture",
+    "judge/colour",
+    "judge/artefacts",
+    "extractor/probe",
+    "extractor/knn",
+    "extractor/rankme",
+    "extractor/dead",
+    "extractor/peak",
 )
 EVENT_PICTURE_PX = 512  # TensorBoard keeps its pictures in memory; the full size goes to images/
 
@@ -130,9 +140,9 @@ class Run:
         row, values = table_row(settings, measures)
         for summary in hparams(row, values):
             self._writer.file_writer.add_summary(summary)
-        # Not by `log`: metrics.jsonl holds only what was measured, and JSON has no NaN.
         for tag, value in values.items():
-            self._writer.add_scalar(tag, value, step)
+            if not math.isnan(value):  # the column is declared above; a curve of NaN would be an empty card
+                self._writer.add_scalar(tag, value, step)
         self._metrics.write(json.dumps({"step": step, "settings": dict(settings), "measures": dict(measures)}) + "\n")
         self.flush()
 

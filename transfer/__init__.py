@@ -6,5 +6,6 @@ def __getattr__(name: str):
     if name == "stylize":
         from transfer.stylize import stylize
 
+        globals()[name] = stylize  # importing the module of that name has put the module there
         return stylize
     raise AttributeError(f"module 'transfer' has no attribute '{name}'")

@@ -29,7 +29,7 @@ def start_canvas(
     if init == "content":
         return content.clone().contiguous()
     if init == "grey":
-        return torch.full_like(content, 0.5)
+        return torch.full_like(content, 0.5, memory_format=torch.contiguous_format)
     if init == "noise":
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(content.shape, generator=generator).to(content)

@@ -13,7 +13,7 @@ Optimizer = Literal["lbfgs", "adam"]
 START_PICTURES = ("content", "style", "noise", "grey")
 
 WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total variation
-    "relative": (1.0, 10.0, 0.0),
+    "relative": (1.0, 10.0, 3.0),
     "gatys": (1.0, 1e3, 0.0),
     "neural-style": (5.0, 100.0, 1e-3),
 }
@@ -50,7 +50,7 @@ class TransferConfig(CommandConfig):
     style_weight: float | None = None
     """None = 10 (relative; 3 is gentle, 30 strong), 1000 (gatys), 100 (neural-style)."""
     tv_weight: float | None = None
-    """Of total variation, which smooths. None = 0 (relative), 0 (gatys), 0.001 (neural-style)."""
+    """Of total variation, which smooths. None = 3 (relative), 0 (gatys), 0.001 (neural-style)."""
     content_taps: tuple[str, ...] = ()
     """Layers that content is taken from; see `--list-taps`. None given = the network's own choice."""
     style_taps: tuple[str, ...] = ()

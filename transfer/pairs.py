@@ -1,5 +1,6 @@
 """Which pictures are painted in which style."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +36,24 @@ def read_pairs(config: TransferConfig) -> list[Pair]:
     Raises:
         UserError: for a picture that is missing or not readable.
     """
-    contents = {path.stem: read_picture(path) for path in list_pictures(config.content)}
-    styles = {path.stem: read_picture(path) for path in list_pictures(config.style)}
-    contents = contents or {"sample-photo": sample_content()}
-    styles = styles or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+    contents = _read_by_name(config.content) or {"sample-photo": sample_content()}
+    styles = _read_by_name(config.style) or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     return [
         Pair(content_name, style_name, content, style)
         for content_name, content in contents.items()
         for style_name, style in styles.items()
     ]
+
+
+def _read_by_name(paths: Iterable[Path]) -> dict[str, Image.Image]:
+    """Return the pictures by file name without suffix; of two that share it, the second gets a number."""
+    pictures: dict[str, Image.Image] = {}
+    for path in list_pictures(paths):
+        name, number = path.stem, 2
+        while name in pictures:
+            name, number = f"{path.stem}~{number}", number + 1
+        pictures[name] = read_picture(path)
+    return pictures
 
 
 def check_outputs(config: TransferConfig, count: int) -> None:

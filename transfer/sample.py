@@ -11,10 +11,10 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 from sklearn.datasets import load_sample_image
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating]
 
 # Width and length of the strokes, in px of a picture REFERENCE_PX wide, and their count: one layer after the other.
-LAYERS = ((20, 90, 420), (14, 70, 700), (9, 48, 1300), (5, 30, 1200))
+LAYERS = ((20.0, 90.0, 420), (14.0, 70.0, 700), (9.0, 48.0, 1300), (5.0, 30.0, 1200))
 REFERENCE_PX = 512
 MIN_SIZE_PX = 32
 SUPERSAMPLE = 2

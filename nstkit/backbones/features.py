@@ -161,7 +161,8 @@ def discover_taps(network: nn.Module) -> dict[str, Tap]:
 
     def keep(path: str):
         def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+            # Of a square picture: what is not square is tokens by heads, or has its channels last.
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-2] == output.shape[-1] > 1:
                 seen.setdefault(path, (output, output._version))
 
         return hook

@@ -1,5 +1,7 @@
 """Weights before training, and batch norm folded away after it."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -31,11 +33,11 @@ def fold_batchnorm(layers: nn.Sequential) -> nn.Sequential:
         ValueError: for a batch norm that does not follow a convolution.
     """
     folded: list[nn.Module] = []
-    for layer in layers:
+    for layer in copy.deepcopy(layers).eval():
         if not isinstance(layer, nn.BatchNorm2d):
             folded.append(layer)
         elif folded and isinstance(folded[-1], nn.Conv2d):
-            folded[-1] = fuse_conv_bn_eval(folded[-1].eval(), layer.eval())
+            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
         else:
             raise ValueError("a batch norm that does not follow a convolution cannot be folded")
     return nn.Sequential(*folded).eval()

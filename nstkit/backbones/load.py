@@ -13,7 +13,7 @@ from nstkit.backbones import vgg
 from nstkit.backbones.features import Backbone, Tap, discover_taps, use_average_pooling
 from nstkit.backbones.initialise import kaiming_init
 from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone
-from nstkit.checkpoint import FORMAT, read_checkpoint, read_torch_file
+from nstkit.checkpoint import FORMAT, REQUIRED, read_checkpoint, read_torch_file
 from nstkit.errors import UserError, nearest
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -66,9 +66,10 @@ def _load_own(spec: BackboneSpec) -> Backbone:
 def read_exported(folder: Path) -> dict[str, Any]:
     """Return an exported folder (`python -m nstkit.export`) in the form of a checkpoint."""
     try:
-        content = json.loads((folder / "config.json").read_text())["nstkit"]
+        facts = json.loads((folder / "config.json").read_text())["nstkit"]
+        content = {name: facts[name] for name in REQUIRED if name != "model"}
         return {**content, "model": read_weights(folder / "model.safetensors")}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder}: not a whole exported backbone ({error}). Export it again.") from error
 
 
@@ -135,10 +136,16 @@ def _load_library(spec: BackboneSpec) -> Backbone:
         )
     if spec.weights == "file":
         load_weights(network, read_weights(spec.path), spec.path)
-    if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None):
-        raise UserError(f"--backbone {spec.text}: {name} has no convolutional feature maps; choose a CNN.")
-    taps = discover_taps(network)
+    try:
+        taps = discover_taps(network)
+    except (AssertionError, RuntimeError, ValueError) as error:  # one of a fixed input size
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"--backbone {spec.text}: {name} does not take pictures of any size ({reason}); choose a CNN."
+        ) from error
     stages = stage_taps(network, taps)
+    if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None) or len(stages) < 2:
+        raise UserError(f"--backbone {spec.text}: {name} has no convolutional feature maps; choose a CNN.")
     shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE] or [tap.name for tap in stages]
     return Backbone(
         network,
@@ -155,13 +162,13 @@ def _load_library(spec: BackboneSpec) -> Backbone:
 def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
     """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last module at each stride."""
     published = [info["module"] for info in getattr(network, "feature_info", []) or []]
-    paths = [path for path in published if path in taps]
+    paths = {k: path for k, path in enumerate(published) if path in taps}
     if not paths:
         by_stride = {tap.stride: path for path, tap in taps.items() if path.partition(".")[0] not in HEADS}
-        paths = list(by_stride.values())
+        paths = dict(enumerate(by_stride.values()))
     return [
         Tap(f"stage{k}", path, taps[path].channels, taps[path].stride, taps[path].is_overwritten)
-        for k, path in enumerate(paths)
+        for k, path in paths.items()
     ]
 
 

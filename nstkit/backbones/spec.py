@@ -48,7 +48,10 @@ class BackboneSpec:
             assert self.path is not None
             if self.path == CARRIED:
                 return "carried"
-            return self.path.parent.name if self.path.name in ("ckpt.pt", "last.pt") else self.path.stem
+            path = self.path.absolute()
+            if path.name in ("ckpt.pt", "last.pt"):
+                return path.parent.name
+            return path.stem if path.suffix in WEIGHT_SUFFIXES else path.name  # a folder's name may have a dot
         return {"pretrained": self.name, "random": f"{self.name}-random{self.seed}"}.get(
             self.weights, f"{self.name}-{self.path.stem if self.path else ''}"
         )

@@ -6,6 +6,7 @@ What is missing is split off the training pictures: 10 % for validation, 10 % fo
 
 import contextlib
 import hashlib
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def load_folder(root: Path, size_px: int) -> Dataset:
     """
     parts, classes = {}, ()
     for split in ("train", "val", "test") if (root / "train").is_dir() else (".",):
-        if (root / split).is_dir():
+        if split == "." or (root / split).is_dir():
             parts[split], part_classes = read_class_folders(root / split, size_px)
             if classes and part_classes != classes:
                 odd = ", ".join(sorted(set(classes) ^ set(part_classes))[:5])
@@ -38,6 +39,10 @@ def load_folder(root: Path, size_px: int) -> Dataset:
             classes = part_classes
     train = parts.get("train") or parts["."]
     test, val = parts.get("test"), parts.get("val")
+    needed = 1 + (test is None) + (val is None)
+    counts = torch.bincount(train.labels, minlength=len(classes)).tolist()
+    if few := [name for name, count in zip(classes, counts, strict=True) if count < needed]:
+        raise UserError(f"{root}: fewer than {needed} pictures in class {', '.join(few[:5])}, too few to split.")
     if test is None:
         train, test = split_off(train, HELD_OUT_FRACTION)
     if val is None:
@@ -91,5 +96,5 @@ def _read_packed(packed: Path, fingerprint: str) -> NDArray[np.uint8] | None:
     try:
         with np.load(packed) as arrays:
             return arrays["images"] if str(arrays["fingerprint"]) == fingerprint else None
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -1,10 +1,10 @@
 """Judges of a stylized picture that use no network: colours, texture, and what is left of the content.
 
-They describe a picture; they do not say whether it is a good one. All three are easily fooled: a plain recolouring has the
-style's colours, an even blend of photograph and painting has much of the texture and of the content, and some published
-paintings have been rated worse than noise by colour histograms and sliced Wasserstein distances. They hold the place of
-later verdicts that are tested against such cases. Until then read them beside the picture, not in its place, and only
-compare values of one pair of content and style.
+They describe a picture; they do not say whether it is a good one. All three are easily fooled: a plain recolouring has
+the style's colours, an even blend of photograph and painting can come nearer to the style's colours than a good
+painting and keeps more of the content, and colour histograms and sliced Wasserstein distances have rated published
+paintings worse than noise. They hold the place of later verdicts that are tested against such cases. Until then read
+them beside the picture, not in its place, and only compare values of one pair of content and style.
 """
 
 import torch

@@ -38,9 +38,10 @@ def content_similarity(picture: Float[Tensor, "1 3 h w"], content: Float[Tensor,
         ValueError: a tensor is not (1, 3, H, W), the sizes differ, or the shorter side is below 16 px.
 
     Source: Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, equation 13.
-    Differs: both pictures are blurred with a Gaussian of 1/96 of the shorter side (at least 1 px), and the window is 1.5
-        times that in place of 1.5 px: a window narrower than the blur sees only ramps, and rates unrelated pictures 0.5.
-        Both grow with the picture, so that its size matters little. Luma of sRGB values (ITU-R BT.601), not linear light.
+    Differs: both pictures are blurred with a Gaussian of 1/96 of the shorter side (at least 1 px), and the window is
+        1.5 times that in place of 1.5 px: a window narrower than the blur sees only ramps, and rates unrelated pictures
+        0.5. Both grow with the picture, so that its size matters little. Luma of sRGB values (ITU-R BT.601), not linear
+        light.
     """
     check_picture(picture, "picture", MIN_SIDE_PX)
     check_picture(content, "content", MIN_SIDE_PX)

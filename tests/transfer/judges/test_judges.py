@@ -21,7 +21,8 @@ def test_every_judge_says_how_to_read_it():
     assert tuple(judge.name for judge in JUDGES) == NAMES
     assert [judge.higher_is_better for judge in JUDGES] == [False, False, True]
     for judge in JUDGES:
-        assert judge.range[0] < judge.range[1] and judge.source
+        assert judge.range[0] < judge.range[1]
+        assert judge.source
     with pytest.raises(dataclasses.FrozenInstanceError):
         JUDGES[0].name = "judge/other"
 

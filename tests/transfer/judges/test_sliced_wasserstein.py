@@ -155,8 +155,8 @@ def test_pyramid_of_a_moved_picture_is_moved():
 
 
 def test_texture_of_a_checkerboard_by_hand():
-    # A checkerboard of one pixel is all in the finest level. Taking the mean out of a 5 x 5 patch leaves 1 - 1/625 of its
-    # square; the two coarser levels are flat, so a third is left.
+    # A checkerboard of one pixel is all in the finest level. Taking the mean out of a 5 x 5 patch leaves 1 - 1/625 of
+    # its square; the two coarser levels are flat, so a third is left.
     amplitude, side = 0.2, 50
     sign = 1 - 2 * ((torch.arange(side)[:, None] + torch.arange(side)) % 2)
     board = (0.5 + amplitude * sign).expand(1, 3, side, side)

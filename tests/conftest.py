@@ -1,0 +1,81 @@
+"""What the tests of both commands share: tiny pictures, a command called as from the shell, one tiny trained run."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nstkit.datasets.patterns import draw_patterns
+from nstkit.errors import run_command
+
+TINY_CLASSES = ("checks", "dots", "stripes")
+TINY_TRAINING = (
+    *("--arch", "vgg11", "--width", "0.0625", "--dataset", "folder", "--image-size", "32", "--device", "cpu"),
+    *("--precision", "fp32", "--batch-size", "8", "--epochs", "2", "--quiet"),
+)
+
+
+@pytest.fixture(scope="session")
+def call_command():
+    """Call a command's `main` with words of a command line; return the exit code."""
+
+    def call(main, *words):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["command", *map(str, words)])
+            try:
+                run_command(main)
+            except SystemExit as end:
+                return end.code
+        return 0
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def draw_picture():
+    """Return a Pillow picture of `size` = (width, height), smooth and coloured, another for each seed."""
+
+    def draw(size, seed=0):
+        width, height = size
+        coarse = np.random.default_rng(seed).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+        return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory):
+    """Three classes of textures, 32 training and 8 test pictures each; 87 pictures are left to train on."""
+    root = tmp_path_factory.mktemp("classes")
+    images, labels = draw_patterns(480, 32, seed=0)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        part = "train" if number % 5 else "test"
+        folder = root / part / TINY_CLASSES[label % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        if len(list(folder.iterdir())) < (32 if part == "train" else 8):
+            Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_training(class_folders):
+    """The words of a command line of train_backbone that take two seconds; --runs-dir is left to the caller."""
+    return (*TINY_TRAINING, "--data-dir", str(class_folders))
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, tiny_training, call_command):
+    """The folder of a finished tiny run of train_backbone."""
+    from train_backbone.__main__ import main
+
+    runs_dir = tmp_path_factory.mktemp("trained") / "runs"
+    assert call_command(main, *tiny_training, "--runs-dir", runs_dir, "--run-name", "tiny") == 0
+    return runs_dir / "train_backbone" / "tiny"
+
+
+@pytest.fixture
+def cpu():
+    """The device of every test here."""
+    return torch.device("cpu")

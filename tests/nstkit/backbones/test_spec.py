@@ -1,0 +1,139 @@
+"""Every form of a backbone's name, and what is said of the wrong ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Work in an empty folder, so that no name happens to be a file."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _touch(path):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "weights", "seed", "label"),
+    [
+        ("vgg19", "vgg19", "pretrained", 0, "vgg19"),
+        ("vgg16_bn", "vgg16_bn", "pretrained", 0, "vgg16_bn"),
+        ("vgg19@pretrained", "vgg19", "pretrained", 0, "vgg19"),
+        ("vgg19@random", "vgg19", "random", 0, "vgg19-random0"),
+        ("vgg19@random:3", "vgg19", "random", 3, "vgg19-random3"),
+        ("resnet50.a1_in1k", "resnet50.a1_in1k", "pretrained", 0, "resnet50.a1_in1k"),
+        ("resnet50.a1_in1k@random:12", "resnet50.a1_in1k", "random", 12, "resnet50.a1_in1k-random12"),
+        ("squeezenet1_1", "squeezenet1_1", "pretrained", 0, "squeezenet1_1"),
+        ("hf-hub:timm/resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k", "pretrained", 0, None),
+        ("local-dir:/some/where", "local-dir:/some/where", "pretrained", 0, None),
+    ],
+)
+def test_names(text, name, weights, seed, label):
+    spec = parse_backbone(text)
+    assert spec == BackboneSpec(text, name, weights, None, seed)
+    if label is not None:
+        assert spec.label == label
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors", ".ckpt"])
+def test_name_with_a_weights_file(suffix):
+    path = _touch(f"some where/w@2{suffix}")
+    spec = parse_backbone(f"vgg19@{path}")
+    assert (spec.name, spec.weights, spec.path) == ("vgg19", "file", path)
+    assert spec.label == "vgg19-w@2"
+
+
+def test_checkpoint_file():
+    path = _touch("runs/a@b/ckpt.pt")
+    spec = parse_backbone(str(path))
+    assert (spec.name, spec.weights, spec.path) == (None, "file", path)
+
+
+def test_run_folder_is_its_checkpoint():
+    path = _touch("runs/mine/ckpt.pt")
+    _touch("runs/mine/last.pt")
+    assert parse_backbone("runs/mine").path == path
+
+
+def test_exported_folder_is_itself():
+    _touch("out/model.safetensors")
+    assert parse_backbone("out/") == BackboneSpec("out/", None, "file", Path("out"))
+
+
+def test_home_is_expanded(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    _touch("a.pt")
+    assert parse_backbone("~/a.pt").path == folder / "a.pt"
+    assert parse_backbone("vgg19@~/a.pt").path == folder / "a.pt"
+
+
+def test_carried_is_the_one_of_the_package():
+    spec = parse_backbone("carried")
+    assert (spec.path, spec.label) == (CARRIED, "carried")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "label"),
+    [
+        ("runs/mine/ckpt.pt", "runs/mine/ckpt.pt", "mine"),
+        ("runs/mine/last.pt", "runs/mine/last.pt", "mine"),
+        ("runs/mine/ckpt.pt", "runs/mine", "mine"),
+        ("best.pt", "best.pt", "best"),
+        ("vgg19-w0.25/model.safetensors", "vgg19-w0.25", "vgg19-w0.25"),  # the dot is part of the name
+        ("vgg19-w0.25/model.safetensors", "vgg19-w0.25/", "vgg19-w0.25"),
+    ],
+)
+def test_label_of_a_checkpoint(file, text, label):
+    _touch(file)
+    assert parse_backbone(text).label == label
+
+
+def test_label_inside_the_folder_is_its_name(folder, monkeypatch):
+    _touch("runs/mine/ckpt.pt")
+    _touch("out/model.safetensors")
+    monkeypatch.chdir(folder / "runs" / "mine")
+    assert parse_backbone("ckpt.pt").label == "mine"
+    assert parse_backbone(".").label == "mine"
+    monkeypatch.chdir(folder / "out")
+    assert parse_backbone(".").label == "out"
+
+
+@pytest.mark.parametrize("text", ["nothing.pt", "runs/mine", "./nothing", "nothing.safetensors"])
+def test_missing_checkpoint_is_named_in_full(folder, user_error, text):
+    with user_error(f"--backbone {text}", "no such checkpoint", folder / text):
+        parse_backbone(text)
+
+
+def test_missing_weights_are_named_in_full(folder, user_error):
+    with user_error("--backbone vgg19@w.pth", "no such weights", folder / "w.pth"):
+        parse_backbone("vgg19@w.pth")
+    Path("d.pth").mkdir()
+    with user_error("no such weights"):
+        parse_backbone("vgg19@d.pth")
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "random:", "random:-1", "random:x", "Random", "w.bin"])
+def test_unknown_weights_are_refused_with_the_allowed(user_error, weights):
+    with user_error(f"weights '{weights}'", "pretrained, random, random:SEED", ".safetensors"):
+        parse_backbone(f"vgg19@{weights}")
+
+
+def test_folder_of_something_else_is_refused(user_error):
+    _touch("photos/a.jpg")
+    with user_error("--backbone photos", "neither ckpt.pt", "nor model.safetensors"):
+        parse_backbone("photos")
+
+
+def test_no_torch_is_imported():
+    script = "import sys, nstkit.backbones.spec; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3]).returncode == 0

@@ -1,0 +1,51 @@
+"""The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
+
+import pytest
+
+from nstkit.errors import UserError, nearest, run_command
+
+
+def _fail():
+    raise UserError("--size 3: at least 32.")
+
+
+def _interrupt():
+    raise KeyboardInterrupt
+
+
+def test_user_error_is_one_line_and_code_2(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["transfer", "--size", "3"])
+    with pytest.raises(SystemExit) as ended:
+        run_command(_fail)
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.err == "error: --size 3: at least 32.\n"
+    assert printed.out == ""
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["transfer", "--debug"])
+    with pytest.raises(UserError, match="at least 32"):
+        run_command(_fail)
+
+
+def test_interruption_is_code_130():
+    with pytest.raises(SystemExit) as ended:
+        run_command(_interrupt)
+    assert ended.value.code == 130
+
+
+def test_our_own_defect_is_not_taken_for_the_users_mistake():
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 / 0)
+
+
+def test_a_command_that_succeeds_returns():
+    done = []
+    run_command(lambda: done.append(True))
+    assert done == [True]
+
+
+def test_nearest_names_the_closest_or_nothing():
+    assert nearest("relu4_11", ["conv4_1", "relu4_1", "pool4"]) == " Did you mean 'relu4_1'?"
+    assert nearest("zzz", ["conv4_1", "relu4_1"]) == ""

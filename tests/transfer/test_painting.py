@@ -1,0 +1,180 @@
+"""The loop that paints: what it reports is what it measured, and the best is kept."""
+
+import math
+
+import pytest
+import torch
+
+from nstkit.errors import UserError
+from transfer import painting
+from transfer.losses import Objective
+from transfer.painting import paint
+
+
+class Recorder:
+    """Keeps a copy of every step."""
+
+    def __init__(self):
+        self.steps = []
+
+    def __call__(self, step):
+        self.steps.append((step.number, step.scalars, step.canvas.clone(), step.time_s))
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("loss", ["relative", "gatys", "neural-style"])
+def test_the_loss_falls_and_the_picture_stays_in_range(optimizer, loss, backbone, content, style, settings):
+    config = settings(steps=25, optimizer=optimizer, loss=loss)
+    objective = Objective(backbone, content, style, config, "fp32")
+    result = paint(content, style, backbone, config, "fp32")
+    assert result.scalars["loss/total"] < 0.75 * objective(content)["loss/total"].item()
+    assert result.image.shape == content.shape
+    assert 0 <= result.image.min() <= result.image.max() <= 1
+    assert not result.is_interrupted
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_one_step_is_one_evaluation_and_is_reported(
+    optimizer, backbone, content, style, settings, recorder, monkeypatch
+):
+    calls = []
+    evaluate = Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda *given: calls.append(1) or evaluate(*given))
+    result = paint(content, style, backbone, settings(steps=7, optimizer=optimizer), "fp32", recorder)
+    assert len(calls) == 7
+    assert [number for number, *_ in recorder.steps] == [1, 2, 3, 4, 5, 6, 7]
+    times = [time_s for *_, time_s in recorder.steps]
+    assert 0 < times[0] <= sorted(times)[-1] == times[-1] <= result.time_s
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_losses_are_those_of_the_canvas_they_come_with(optimizer, backbone, content, style, settings, recorder):
+    config = settings(steps=6, optimizer=optimizer, tv_weight=1.0)
+    result = paint(content, style, backbone, config, "fp32", recorder)
+    objective = Objective(backbone, content, style, config, "fp32")
+    for scalars, canvas in [(scalars, canvas) for _, scalars, canvas, _ in recorder.steps] + [
+        (result.scalars, result.image)
+    ]:
+        again = {tag: value.item() for tag, value in objective(canvas).items()}
+        assert scalars == pytest.approx(again, rel=1e-6, abs=1e-9)
+    assert torch.equal(recorder.steps[0][2], content)
+    assert not torch.equal(recorder.steps[1][2], recorder.steps[0][2])
+
+
+def test_best_of_all_steps_is_returned_not_the_last(backbone, content, style, settings, recorder):
+    # A rate at which the loss goes up and down.
+    config = settings(steps=12, optimizer="adam", lr=0.5)
+    result = paint(content, style, backbone, config, "fp32", recorder)
+    totals = [scalars["loss/total"] for _, scalars, *_ in recorder.steps]
+    best = min(range(12), key=totals.__getitem__)
+    assert totals[best] < totals[-1]
+    assert result.number == best + 1
+    assert result.scalars == recorder.steps[best][1]
+    assert torch.equal(result.image, recorder.steps[best][2])
+
+
+@pytest.mark.parametrize("init", ["noise", "grey", "style"])
+def test_other_starts_lead_towards_the_content(init, backbone, content, style, settings, recorder):
+    paint(content, style, backbone, settings(steps=30, init=init, style_weight=0.0), "fp32", recorder)
+    first, last = recorder.steps[0][1], recorder.steps[-1][1]
+    assert last["loss/content"] < 0.5 * first["loss/content"]
+
+
+def test_same_seed_same_picture(backbone, content, style, settings):
+    results = [
+        paint(content, style, backbone, settings(steps=5, init="noise", seed=seed), "fp32").image for seed in (1, 1, 2)
+    ]
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_pictures_given_are_not_changed(backbone, content, style, settings):
+    before = content.clone(), style.clone()
+    paint(content, style, backbone, settings(steps=3), "fp32")
+    assert torch.equal(content, before[0])
+    assert torch.equal(style, before[1])
+
+
+def interrupt_at(number, recorder):
+    def report(step):
+        recorder(step)
+        if step.number == number:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def test_interrupt_returns_the_best_so_far(backbone, content, style, settings, recorder):
+    result = paint(content, style, backbone, settings(steps=50), "fp32", interrupt_at(4, recorder))
+    assert result.is_interrupted
+    assert len(recorder.steps) == 4
+    best = min(recorder.steps, key=lambda step: step[1]["loss/total"])
+    assert result.number == best[0]
+    assert torch.equal(result.image, best[2])
+
+
+def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, settings, monkeypatch):
+    class Slow(Objective):
+        def __call__(self, canvas):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(painting, "Objective", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        paint(content, style, backbone, settings(steps=3), "fp32")
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_loss_that_is_not_finite_is_the_users_to_mend(optimizer, backbone, content, style, settings, monkeypatch):
+    class Broken(Objective):
+        def __call__(self, canvas):
+            losses = super().__call__(canvas)
+            return {**losses, "loss/total": losses["loss/total"] * math.nan}
+
+    monkeypatch.setattr(painting, "Objective", Broken)
+    with pytest.raises(UserError, match="the loss is nan at step 1. Try --precision fp32 or a lower --lr"):
+        paint(content, style, backbone, settings(steps=3, optimizer=optimizer), "fp32")
+
+
+def test_network_without_any_varying_tap_is_refused(backbone, content, style, settings):
+    for parameter in backbone.network.parameters():
+        parameter.zero_()
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(UserError, match="no tap has features that vary. Choose others, see --list-taps"),
+    ):
+        paint(content, style, backbone, settings(steps=3), "fp32")
+
+
+def test_picture_too_small_for_the_taps_is_refused(backbone, content, style, settings):
+    with pytest.raises(UserError, match=r"shorter side of 12 px is too small .* Use a larger --size, or shallower"):
+        paint(content[:, :, :12], style, backbone, settings(style_taps=("pool5",)), "fp32")
+
+
+def test_bfloat16_paints_too(backbone, content, style, settings):
+    full, half = (paint(content, style, backbone, settings(steps=15), precision) for precision in ("fp32", "bf16"))
+    assert half.image.dtype == torch.float32
+    assert half.scalars["loss/total"] < 1.2 * full.scalars["loss/total"] < 6
+
+
+def test_memory_format_is_the_faster_one_and_changes_no_result(backbone, content, style, settings, monkeypatch):
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        tried = []
+
+        def choose(step, device, tried=tried, chosen=memory_format):
+            for candidate in (torch.contiguous_format, torch.channels_last):
+                step(candidate)
+                tried.append(candidate)
+            return chosen
+
+        monkeypatch.setattr(painting, "choose_memory_format", choose)
+        assert painting.prefer_memory_format(backbone, content, style, settings(), "fp32") is backbone
+        assert len(tried) == 2
+        assert backbone.memory_format == memory_format
+        results.append(paint(content, style, backbone, settings(steps=4), "fp32").image)
+    torch.testing.assert_close(*results, rtol=0, atol=1e-3)
