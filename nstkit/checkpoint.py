@@ -14,6 +14,7 @@ training          (last.pt only) all that resuming needs
 
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def read_torch_file(path: Path) -> Any:
         UserError: for a missing or corrupt file, or one that holds more than tensors and plain values.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what is refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path.absolute()}: no such checkpoint.") from error
     except pickle.UnpicklingError as error:
@@ -55,7 +58,7 @@ def read_torch_file(path: Path) -> Any:
             f"code. Save its state_dict() with torch.save, or convert it to .safetensors."
         ) from error
     except Exception as error:  # a corrupt file makes torch raise a dozen kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: not a whole checkpoint ({reason}). Copy or train it again.") from error
 
 

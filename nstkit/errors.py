@@ -5,6 +5,7 @@
 
 import difflib
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 
 
@@ -21,10 +22,12 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main` and leave with the exit codes of this module's docstring.
 
-    The traceback of a user's mistake is shown only where `--debug` is on the command line.
+    The traceback of a user's mistake is shown only where `--debug` is on the command line. A warning is one line.
     """
     try:
-        main()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            main()
     except UserError as error:
         if "--debug" in sys.argv:
             raise
@@ -32,3 +35,7 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)

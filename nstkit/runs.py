@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,9 +101,12 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        is_empty = self._metrics.tell() == 0
         self._metrics.close()
         self._writer.close()
+        if error is not None and is_empty:
+            shutil.rmtree(self.folder)  # it failed before its first step: nothing to keep, nothing for TensorBoard
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one step to metrics.jsonl and to TensorBoard."""

@@ -1,6 +1,7 @@
 """What the tests of both commands share: tiny pictures, a command called as from the shell, one tiny trained run."""
 
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -79,3 +80,47 @@ def trained_run(tmp_path_factory, tiny_training, call_command):
 def cpu():
     """The device of every test here."""
     return torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run's row of TensorBoard's table."""
+
+    columns: tuple[str, ...]
+    measures: tuple[str, ...]
+    settings: dict[str, str | float]
+    values: dict[str, float]
+
+
+@pytest.fixture(scope="session")
+def read_events():
+    """Read a run folder with TensorBoard's own reader, without thinning out."""
+
+    def read(folder):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        sizes = dict.fromkeys(("scalars", "images", "tensors", "histograms", "compressedHistograms", "audio"), 0)
+        return EventAccumulator(str(folder), size_guidance=sizes).Reload()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read_row(read_events):
+    """Read the row that a run folder has in TensorBoard's table."""
+
+    def read(folder):
+        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+        events = read_events(folder)
+        data = [HParamsPluginData.FromString(x) for x in events.PluginTagToContent("hparams").values()]
+        (experiment,) = (part.experiment for part in data if part.HasField("experiment"))
+        (session,) = (part.session_start_info for part in data if part.HasField("session_start_info"))
+        settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in sorted(session.hparams.items())}
+        columns = tuple(info.name for info in experiment.hparam_infos)
+        measures = tuple(info.name.tag for info in experiment.metric_infos)
+        scalars = set(events.Tags()["scalars"])
+        values = {tag: events.Scalars(tag)[-1].value for tag in measures if tag in scalars}
+        return Row(columns, measures, settings, values)
+
+    return read

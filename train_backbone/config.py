@@ -72,7 +72,14 @@ class TrainConfig(CommandConfig):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1
         ]
         wrong += [
-            f"--{name} {getattr(self, name)} (above 0)" for name in ("lr", "clip") if (getattr(self, name) or 1) <= 0
+            f"--{name.replace('_', '-')} {getattr(self, name)} (0 or more)"
+            for name in ("weight_decay", "warmup_epochs")
+            if getattr(self, name) < 0
+        ]
+        wrong += [
+            f"--{name} {getattr(self, name)} (above 0)"
+            for name in ("lr", "clip")
+            if getattr(self, name) is not None and getattr(self, name) <= 0
         ]
         if wrong:
             raise UserError(f"out of range: {', '.join(wrong)}.")

@@ -52,6 +52,12 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state."""
+        # The optimizer's sums lie in memory as the weights did when they were saved. The fused step does not look: with
+        # weights in another order it would mix the entries up.
+        memory_format = memory_format_of(state["model"])
+        for network in (self.model, self.averaged):
+            if network is not None:
+                network.to(memory_format=memory_format)
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step, self.epoch, self.best_top1 = state["step"], state["epoch"], state["best_top1"]
@@ -74,6 +80,15 @@ class Record:
     scalars: dict[str, float] = field(default_factory=dict)
     is_epoch_end: bool = False
     is_best: bool = False
+
+
+def memory_format_of(weights: dict[str, Tensor]) -> torch.memory_format:
+    """Return the order in which these weights lie in memory."""
+    is_channels_last = any(
+        value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
+        for value in weights.values()
+    )
+    return torch.channels_last if is_channels_last else torch.contiguous_format
 
 
 def prepare_training(model: nn.Module, config: TrainConfig, steps_an_epoch: int, precision: Precision) -> Training:
@@ -122,11 +137,12 @@ def train(
         training.model.train()
         plan = plan_epoch(len(data.train), data.size_px, config.seed, training.epoch, device)
         sums = torch.zeros(3, device=device)  # loss, correct, norm of the gradient
-        for batch in range(min(steps_an_epoch, config.max_steps - training.step)):
+        batches = min(steps_an_epoch, config.max_steps - training.step)
+        for batch in range(batches):
             images, labels = take_batch(data, plan, slice(batch * batch_size, (batch + 1) * batch_size))
             sums += train_step(training, normalise(images, mean, std), labels, config, precision)
             steps = batch % STEPS_A_RECORD + 1
-            if steps == STEPS_A_RECORD or training.step == config.max_steps:
+            if steps == STEPS_A_RECORD or batch == batches - 1:
                 loss, correct, norm = (sums / steps).tolist()
                 sums.zero_()
                 if not math.isfinite(loss):

@@ -86,7 +86,7 @@ def test_best(
     test = evaluate(training.measured, data.test, mean, std, precision)
     quality = {**best["quality"], "extractor/top1": test["top1"], "extractor/top5": test["top5"]}
     reporter.save("ckpt.pt", quality)
-    run.log(training.step, {"extractor/top1": test["top1"], "extractor/top5": test["top5"], "test/loss": test["loss"]})
+    run.log(training.step, {"extractor/top5": test["top5"], "test/loss": test["loss"]})  # top-1 goes with the row
     settings = best["config"]
     run.compare_by(
         {

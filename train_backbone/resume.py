@@ -10,14 +10,16 @@ from nstkit.errors import UserError
 from train_backbone.config import TrainConfig
 from train_backbone.loop import Training
 
+# What the saved state holds. All else may change: the settings of the resuming command hold.
 MUST_AGREE = ("arch", "norm", "width", "dataset", "image_size", "batch_size", "schedule", "seed")
+MUST_AGREE += ("lr", "weight_decay", "ema", "precision")
 
 
 def find_resumable(config: TrainConfig) -> Path | None:
     """Return the run folder that `--resume` means, None for a new run.
 
     Raises:
-        UserError: for a folder without last.pt, or a run of another network, data, batch size, schedule or seed.
+        UserError: for a folder without last.pt, or a run that differs in one of `MUST_AGREE`.
     """
     if config.resume is None:
         return None
@@ -49,7 +51,8 @@ def _differences(folder: Path, config: TrainConfig, names: Iterable[str]) -> lis
 
 
 def _is_finished(folder: Path) -> bool:
-    return '"measures"' in (folder / "metrics.jsonl").read_text()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return bool(lines) and '"measures"' in lines[-1]  # a finished run that is being prolonged has such a line inside
 
 
 def load_training(training: Training, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The learning rate: warm-up and plateau (stepped by validation), cosine or one cycle (stepped by batches)."""
 
+import warnings
 from typing import Any
 
 from torch.optim import Optimizer
@@ -64,8 +65,9 @@ class WarmupPlateau:
 class ByBatch:
     """A schedule of torch's that depends on the step alone."""
 
-    def __init__(self, scheduler: OneCycleLR | SequentialLR | CosineAnnealingLR, total_steps: int) -> None:
+    def __init__(self, scheduler: OneCycleLR | SequentialLR, total_steps: int) -> None:
         self._scheduler, self._total_steps = scheduler, total_steps
+        self._first = [group["lr"] for group in scheduler.optimizer.param_groups]
 
     def step_batch(self) -> None:
         """Go on by one optimizer step."""
@@ -76,12 +78,17 @@ class ByBatch:
         """Do nothing: validation has no say."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return torch's state."""
-        return self._scheduler.state_dict()
+        """Return the position, without settings: those of the resuming command hold."""
+        return {"last_epoch": self._scheduler.last_epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a saved position."""
-        self._scheduler.load_state_dict(state)
+        """Go from the start to a saved position, so that the rates are those of this schedule and not of the saved."""
+        for group, rate in zip(self._scheduler.optimizer.param_groups, self._first, strict=True):
+            group["lr"] = rate
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch misses the optimizer's steps, which were done before the resume
+            for _ in range(state["last_epoch"]):
+                self.step_batch()
 
 
 def build_schedule(

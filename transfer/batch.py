@@ -22,23 +22,23 @@ def paint_pairs(
     """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths."""
     reporter = Reporter(run, backbone, config, len(pairs))
     paths = []
-    for number, pair in enumerate(pairs):
-        content, style = (to_tensor(picture, config.size).to(device) for picture in (pair.content, pair.style))
-        if number == 0:
-            prefer_memory_format(backbone, content, style, config, precision)
-        if len(pairs) == 1:
-            run.show_picture("image/content", content)
-            run.show_picture("image/style", style)
-        reporter.begin(pair)
-        painting = paint(content, style, backbone, config, precision, reporter.step)
-        paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
-        was_cut_short = painting.is_interrupted
-        print(f"{paths[-1]}  style {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s")
-        if was_cut_short:
-            break
-    reporter.close()
-    if was_cut_short:
-        raise KeyboardInterrupt
+    try:
+        for number, pair in enumerate(pairs):
+            content, style = (to_tensor(picture, config.size).to(device) for picture in (pair.content, pair.style))
+            if number == 0:
+                prefer_memory_format(backbone, content, style, config, precision)
+            if len(pairs) == 1:
+                run.show_picture("image/content", content)
+                run.show_picture("image/style", style)
+            reporter.begin(pair)
+            painting = paint(content, style, backbone, config, precision, reporter.step)
+            paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
+            print(f"{paths[-1]}  style {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s")
+            if painting.is_interrupted:
+                raise KeyboardInterrupt
+    finally:
+        if paths:
+            reporter.close()
     return paths
 
 

@@ -4,12 +4,19 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from nstkit.errors import UserError
 from nstkit.pictures import read_picture, to_tensor
 from transfer.config import START_PICTURES
+
+
+def check_start(init: str) -> None:
+    """Raise `UserError` for an `init` that is neither one of the words nor a readable picture."""
+    if init not in START_PICTURES:
+        _read_start(init)
 
 
 def start_canvas(
@@ -33,11 +40,12 @@ def start_canvas(
     if init == "noise":
         generator = torch.Generator().manual_seed(seed)
         return torch.rand(content.shape, generator=generator).to(content)
-    if init == "style":
-        picture = style
-    elif Path(init).exists():
-        picture = to_tensor(read_picture(Path(init))).to(content)
-    else:
-        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
+    picture = style if init == "style" else to_tensor(_read_start(init)).to(content)
     size = tuple(content.shape[2:])
     return functional.interpolate(picture, size, mode="bilinear", antialias=True).clamp(0, 1).contiguous()
+
+
+def _read_start(init: str) -> Image.Image:
+    if not Path(init).exists():
+        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
+    return read_picture(Path(init))

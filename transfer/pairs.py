@@ -9,6 +9,7 @@ from PIL import Image
 from nstkit.errors import UserError
 from nstkit.files import check_writable
 from nstkit.pictures import SUFFIXES, list_pictures, read_picture
+from transfer.canvas import check_start
 from transfer.config import TransferConfig
 from transfer.sample import sample_content, sample_style
 
@@ -34,8 +35,9 @@ def read_pairs(config: TransferConfig) -> list[Pair]:
     """Return every content with every style; all pictures are read first, so that a bad one costs no painting.
 
     Raises:
-        UserError: for a picture that is missing or not readable.
+        UserError: for a picture, `--init` among them, that is missing or not readable.
     """
+    check_start(config.init)
     contents = _read_by_name(config.content) or {"sample-photo": sample_content()}
     styles = _read_by_name(config.style) or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     return [

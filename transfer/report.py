@@ -69,7 +69,8 @@ class Reporter:
     def close(self) -> None:
         """Write results.csv and this run's row of the table: medians over its pairs."""
         table = io.StringIO()
-        writer = csv.DictWriter(table, self._rows[0].keys())
+        names = dict.fromkeys(name for row in self._rows for name in row)  # a picture may be too narrow for the judges
+        writer = csv.DictWriter(table, names)
         writer.writeheader()
         writer.writerows(self._rows)
         write_atomically(self._run.folder / "results.csv", lambda file: file.write(table.getvalue().encode()))
@@ -77,8 +78,8 @@ class Reporter:
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:
-            if key in self._rows[0]:
-                measures[key] = statistics.median(float(row[key]) for row in self._rows)
+            if values := [float(row[key]) for row in self._rows if key in row]:
+                measures[key] = statistics.median(values)
         settings = {
             "command": "transfer",
             "backbone": self._backbone.label,

@@ -94,7 +94,7 @@ def _fingerprint(root: Path, paths: list[Path]) -> str:
 
 def _read_packed(packed: Path, fingerprint: str) -> NDArray[np.uint8] | None:
     try:
-        with np.load(packed) as arrays:
+        with open(packed, "rb") as file, np.load(file) as arrays:
             return arrays["images"] if str(arrays["fingerprint"]) == fingerprint else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -49,9 +49,9 @@ def test_flags_beat_the_file_which_beats_the_dataclass(tmp_path):
 
 
 def test_flags_beat_the_file_whichever_comes_first(tmp_path):
-    path = _write(tmp_path / "settings.json", {"size": 100, "taps": ["b", "c"], "is_fast": True})
+    path = _write(tmp_path / "settings.json", {"size": 100, "taps": ["b", "c"], "is_fast": True, "mode": "two"})
     config = _demo("--size", "3", "--taps", "d", "--no-is-fast", f"--config={path}")
-    assert (config.size, config.taps, config.is_fast) == (3, ("d",), False)
+    assert (config.size, config.taps, config.is_fast, config.mode) == (3, ("d",), False, "two")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_wrong_value_in_the_file_is_refused_like_a_wrong_flag(tmp_path, capsys
     with pytest.raises(SystemExit) as ended:
         _demo("--config", str(path))
     assert ended.value.code == 2
-    assert list(json.loads(text))[0] in capsys.readouterr().err
+    assert next(iter(json.loads(text))) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def _maps(text, image):
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 @pytest.mark.parametrize(("half", "tolerance"), [(False, 1e-4), (True, 1e-2)])
-def test_folder_gives_the_maps_of_the_checkpoint(tmp_path, write_run, make_content, small_vgg, image, norm, half, tolerance):
+def test_folder_gives_the_maps_of_the_checkpoint(
+    tmp_path, write_run, make_content, small_vgg, image, norm, half, tolerance
+):
     network = small_vgg(norm=norm)
     write_run(tmp_path / "run", network)
     export(make_content(network), tmp_path / "out", half=half)

@@ -72,7 +72,9 @@ def test_auto_precision_without_cpuinfo_is_fp32(monkeypatch):
 
 @pytest.mark.parametrize(("is_native", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_on_cuda_is_bf16_only_where_it_is_not_emulated(monkeypatch, is_native, expected):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or is_native)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or is_native
+    )
     assert hardware.choose_precision("auto", CUDA) == expected
 
 
@@ -94,11 +96,8 @@ def test_memory_format_on_a_cpu_is_the_one_that_is_faster_at_its_best(monkeypatc
 
     def step(memory_format):
         calls.append(memory_format)
-        is_first = calls.count(memory_format) == 1
-        is_disturbed = len(calls) == 4
-        clock[0] += (1 if memory_format == faster else 2) * (10 if is_disturbed else 1)
-        if is_first and memory_format == faster:
-            clock[0] += 100  # the first call does not count
+        is_disturbed = calls.count(memory_format) != 3  # the first call is slow, and other programs may be running
+        clock[0] += 100 if memory_format == faster and is_disturbed else 1 if memory_format == faster else 2
 
     assert hardware.choose_memory_format(step, CPU) == faster
     assert calls.count(torch.contiguous_format) == calls.count(torch.channels_last) == 1 + hardware.PROBE_ROUNDS
@@ -127,6 +126,6 @@ def test_environment_is_plain_enough_for_json_and_checkpoints(tmp_path):
     assert json.loads(json.dumps(environment)) == environment
     assert environment["torch"] == torch.__version__
     assert environment["device"].startswith("cpu, ")
-    assert 1 <= environment["cores"]
+    assert environment["cores"] >= 1
     torch.save(environment, tmp_path / "a.pt")
     assert read_torch_file(tmp_path / "a.pt") == environment

@@ -291,7 +291,11 @@ def test_jpeg_keeps_colours_at_full_resolution(tmp_path):
 
 
 def test_texts_come_back_out_of_a_png(tmp_path):
-    texts = {"Software": "nstkit", "nstkit": json.dumps({"tap": "relu4_1", "name": "Bäume 木", "long": "x" * 5000})}
+    texts = {
+        "Software": "nstkit",
+        "long": "x" * 5000,
+        "nstkit": json.dumps({"tap": "relu4_1", "name": "Bäume 木"}, ensure_ascii=False),
+    }
     save_picture(Image.new("RGB", (2, 2)), tmp_path / "a.png", texts)
     with Image.open(tmp_path / "a.png") as picture:
         assert {name: picture.text[name] for name in texts} == texts

@@ -106,9 +106,13 @@ def test_flush_brings_lines_and_points_to_the_disk_while_the_run_is_open(tmp_pat
 
 
 def test_an_error_inside_still_closes_the_files(tmp_path):
-    with pytest.raises(KeyboardInterrupt), _open(tmp_path) as run:
-        run.log(1, {"a": 1.0})
-        raise KeyboardInterrupt
+    def paint():
+        with _open(tmp_path) as run:
+            run.log(1, {"a": 1.0})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        paint()
     assert _lines(tmp_path)[0]["a"] == 1
     assert _curve(tmp_path, "a") == [(1, 1)]
 
@@ -137,9 +141,11 @@ def test_a_large_picture_is_shown_small_and_what_lies_outside_is_clamped(tmp_pat
     image = torch.full((1, 3, 300, 2 * EVENT_PICTURE_PX), 1.5)
     with _open(tmp_path) as run:
         run.show_picture("image/content", image)
+        run.show_picture("image/small", torch.full((1, 3, 8, 8), 1.5))
     (event,) = _events(tmp_path).Images("image/content")
     assert _pixels(event).shape == (150, EVENT_PICTURE_PX, 3)
     assert _pixels(event).min() == 255
+    assert _pixels(_events(tmp_path).Images("image/small")[0]).min() == 255
 
 
 def test_text_is_shown(tmp_path):
@@ -190,6 +196,7 @@ def test_rows_of_two_commands_stand_in_one_table(tmp_path):
     assert (settings_b["content"], settings_b["style_weight"], settings_b["seed"]) == ("a", 10, 3)
     assert _curve(tmp_path / "a", "extractor/top1") == [(100, 0.5)]
     assert _curve(tmp_path / "b", "judge/style") == [(150, 0.25)]
+    assert _events(tmp_path / "a").Tags()["scalars"] == ["extractor/top1"]  # no empty curves
 
 
 def test_row_is_one_run_not_a_folder_of_its_own(tmp_path):
@@ -219,7 +226,11 @@ def test_resumed_run_continues_behind_its_step(tmp_path):
     assert [line["a"] for line in _lines(tmp_path)] == expected
     assert [value for _, value in _curve(tmp_path, "a")] == expected
     images = _events(tmp_path).Images("image/canvas")
-    assert [(event.step, _pixels(event).max()) for event in images] == [*((k, 0) for k in range(1, 6)), (6, 255), (7, 255)]
+    assert [(event.step, _pixels(event).max()) for event in images] == [
+        *((k, 0) for k in range(1, 6)),
+        (6, 255),
+        (7, 255),
+    ]
 
 
 def test_cut_back_drops_later_lines_and_an_unfinished_last_one(tmp_path):

@@ -10,7 +10,7 @@ from transfer.config import START_PICTURES, WEIGHTS, TransferConfig
 
 
 @pytest.mark.parametrize(
-    ("loss", "weights"), [("relative", (1, 10, 0)), ("gatys", (1, 1000, 0)), ("neural-style", (5, 100, 0.001))]
+    ("loss", "weights"), [("relative", (1, 10, 3)), ("gatys", (1, 1000, 0)), ("neural-style", (5, 100, 0.001))]
 )
 def test_each_loss_has_its_own_weights(loss, weights):
     config = TransferConfig(loss=loss).resolved()

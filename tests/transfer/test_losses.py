@@ -105,9 +105,7 @@ def test_gradient_of_the_content_losses(loss):
 
 def test_gradient_of_the_scales_and_of_total_variation():
     content, style = random_maps(0).requires_grad_(), random_maps(1).requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda a, b: relative_style_scale(gram_matrix(a), gram_matrix(b)), (content, style)
-    )
+    assert torch.autograd.gradcheck(lambda a, b: relative_style_scale(gram_matrix(a), gram_matrix(b)), (content, style))
     # The content's scale is made in float32, which is all it needs.
     assert torch.autograd.gradcheck(relative_content_scale, content, eps=1e-2, atol=1e-2, rtol=1e-2)
     assert torch.autograd.gradcheck(total_variation, content)
@@ -161,7 +159,7 @@ def test_scales_have_a_floor_for_a_content_that_has_the_style_and_for_hardly_var
 
 
 def test_objective_is_one_at_the_content_and_zero_at_the_style(backbone, content, style_of_content_size, settings):
-    objective = Objective(backbone, content, style_of_content_size, settings(), "fp32")
+    objective = Objective(backbone, content, style_of_content_size, settings(tv_weight=0.0), "fp32")
     at_content, at_style = objective(content), objective(style_of_content_size)
     for tap in backbone.style_taps:
         assert at_content[f"loss/style/{tap}"].item() == pytest.approx(1, rel=1e-5)
@@ -253,7 +251,8 @@ def test_total_variation_by_hand_and_its_units(backbone, content, style, setting
 
 
 def test_weights_and_taps_of_the_settings_hold(backbone, content, style, settings):
-    config = settings(style_taps=("relu1_1", "conv2_1"), content_taps=("pool2",), style_weight=3.0, content_weight=0.0)
+    weights = {"style_weight": 3.0, "content_weight": 0.0, "tv_weight": 0.0}
+    config = settings(style_taps=("relu1_1", "conv2_1"), content_taps=("pool2",), **weights)
     losses = Objective(backbone, content, style, config, "fp32")(content)
     assert set(losses) == {
         *("loss/total", "loss/style", "loss/content"),

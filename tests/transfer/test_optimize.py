@@ -78,7 +78,9 @@ def minimise_with_torch(start, function, calls):
     """Return the lowest loss of torch.optim.LBFGS with its line search in at most `calls` evaluations."""
     point = canvas_of(start).requires_grad_()
     losses = []
-    reference = torch.optim.LBFGS([point], max_iter=calls, max_eval=calls, history_size=10, line_search_fn="strong_wolfe")
+    reference = torch.optim.LBFGS(
+        [point], max_iter=calls, max_eval=calls, history_size=10, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         reference.zero_grad()

@@ -136,7 +136,7 @@ def test_loss_that_is_not_finite_is_the_users_to_mend(optimizer, backbone, conte
             return {**losses, "loss/total": losses["loss/total"] * math.nan}
 
     monkeypatch.setattr(painting, "Objective", Broken)
-    with pytest.raises(UserError, match="the loss is nan at step 1. Try --precision fp32 or a lower --lr"):
+    with pytest.raises(UserError, match=r"the loss is nan at step 1. Try --precision fp32 or a lower --lr"):
         paint(content, style, backbone, settings(steps=3, optimizer=optimizer), "fp32")
 
 
@@ -145,7 +145,7 @@ def test_network_without_any_varying_tap_is_refused(backbone, content, style, se
         parameter.zero_()
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(UserError, match="no tap has features that vary. Choose others, see --list-taps"),
+        pytest.raises(UserError, match=r"no tap has features that vary. Choose others, see --list-taps"),
     ):
         paint(content, style, backbone, settings(steps=3), "fp32")
 

@@ -1,4 +1,4 @@
-"""Initial weights have the variance that carries a signal through, and folding changes nothing but the count of layers."""
+"""Initial weights carry a signal through many layers, and folding changes nothing but the count of the layers."""
 
 import copy
 import math

@@ -25,9 +25,7 @@ def _ours(arch, norm, **more):
 @pytest.mark.parametrize("arch", CONVOLUTIONS)
 def test_keys_and_shapes_are_torchvisions(arch, norm):
     def body(network):
-        return {
-            name: value.shape for name, value in network.state_dict().items() if name.startswith("features.")
-        }
+        return {name: value.shape for name, value in network.state_dict().items() if name.startswith("features.")}
 
     assert body(_ours(arch, norm)) == body(_torchvision(arch, norm))
 

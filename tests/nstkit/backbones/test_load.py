@@ -1,0 +1,292 @@
+"""Whatever names a network leads to the same kind of extractor, with its own weights and normalisation."""
+
+import json
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.models import get_model
+from torchvision.models import vgg as tv
+
+import nstkit
+from nstkit.backbones.features import discover_taps
+from nstkit.backbones.load import load_backbone, read_weights, split_norm, stage_taps
+from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
+from nstkit.checkpoint import write_checkpoint
+from nstkit.export import export
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.mark.parametrize("given", ["run/ckpt.pt", "run"])
+def test_checkpoint_brings_weights_normalisation_taps_and_quality(tmp_path, write_run, small_vgg, image, given):
+    network = small_vgg("vgg13", norm="batch")
+    write_run(tmp_path / "run", network)
+    backbone = nstkit.load_backbone(given)
+    assert backbone.label == "run"
+    assert (backbone.style_taps, backbone.content_taps) == (("relu1_1", "relu2_1"), ("conv3_1",))
+    assert backbone.quality == {"extractor/top1": 0.5, "val/top1": 0.25}
+    facts = {"arch": "vgg13", "norm": "batch", "width": 0.0625, "classes": 3, "dataset": "patterns", "epochs": 2}
+    assert backbone.facts == facts
+    normalised = (image - torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+    expected = network.features[: network.taps["conv3_1"] + 1](normalised)
+    assert torch.allclose(backbone.features(image, ["conv3_1"])["conv3_1"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_taps_tell_channels_and_strides(tmp_path, write_run, small_vgg, image):
+    write_run(tmp_path / "run", small_vgg("vgg11", norm="batch", width=0.125))
+    backbone = load_backbone("run")
+    for name, maps in backbone.features(image, backbone.taps).items():
+        tap = backbone.taps[name]
+        assert maps.shape[1:] == (tap.channels, 40 // tap.stride, 32 // tap.stride)
+        assert tap.name == name
+
+
+def test_exported_folder_loads_from_its_parts(tmp_path, make_content, small_vgg):
+    export(make_content(small_vgg()), tmp_path / "out", half=True)
+    backbone = load_backbone("out/")
+    assert (backbone.label, backbone.facts["norm"]) == ("out", "none")
+    assert {value.dtype for value in backbone.network.state_dict().values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nstkit": {}}', '{"nstkit": {"arch": {}, "classes": []}}', None])
+def test_damaged_exported_folder_is_refused_by_name(tmp_path, make_content, small_vgg, user_error, text):
+    export(make_content(small_vgg()), tmp_path / "out", half=False)
+    path = tmp_path / "out" / "config.json"
+    path.unlink() if text is None else path.write_text(text)
+    with user_error("out: not a whole exported backbone"):
+        load_backbone("out")
+
+
+def test_checkpoint_whose_weights_do_not_fit_is_refused(tmp_path, make_content, small_vgg, user_error):
+    content = make_content(small_vgg("vgg11", width=0.0625))
+    write_checkpoint(tmp_path / "a.pt", {**content, "arch": {**content["arch"], "width": 0.125}})
+    with user_error("a.pt", "of another shape"):
+        load_backbone("a.pt")
+
+
+def test_foreign_file_alone_is_refused_with_the_way_to_load_it(tmp_path, vgg11_weights, user_error):
+    torch.save({"a": torch.ones(1)}, tmp_path / "w.pth")
+    with user_error("vgg19@w.pth"):
+        load_backbone("w.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vgg19", ("vgg19", "none")),
+        ("vgg11_bn", ("vgg11", "batch")),
+        ("vgg12", None),
+        ("vgg19_bn.tv_in1k", None),  # a timm name
+        ("resnet18", None),
+    ],
+)
+def test_our_own_names(name, expected):
+    assert split_norm(name) == expected
+
+
+def test_random_weights_depend_on_the_seed_alone(image):
+    def first_maps(text):
+        torch.rand(3)
+        return load_backbone(text).features(image, ["conv2_1"])["conv2_1"]
+
+    assert torch.equal(first_maps("vgg11@random:3"), first_maps("vgg11@random:3"))
+    assert torch.equal(first_maps("vgg11@random"), first_maps("vgg11@random:0"))
+    assert not torch.allclose(first_maps("vgg11@random:3"), first_maps("vgg11@random:4"), rtol=0.5)
+
+
+def test_random_vgg_has_the_papers_taps_and_imagenets_normalisation(image):
+    backbone = load_backbone("vgg11_bn@random:1")
+    assert (backbone.style_taps, backbone.content_taps) == (GATYS_STYLE_TAPS, GATYS_CONTENT_TAPS)
+    assert backbone.mean.flatten().tolist() == pytest.approx(IMAGENET[0])
+    assert backbone.std.flatten().tolist() == pytest.approx(IMAGENET[1])
+    assert backbone.facts == {"arch": "vgg11", "norm": "batch", "width": 1.0}
+    assert isinstance(backbone.network.features[1], nn.BatchNorm2d)
+    # Kaiming, not torch's default, with which deep maps vanish.
+    maps = backbone.features(image, ["conv1_1", "conv5_2"])
+    assert maps["conv5_2"].std() > 0.1 * maps["conv1_1"].std()
+
+
+def test_pooling_average_changes_what_lies_behind_a_pooling(tmp_path, write_run, small_vgg, image):
+    write_run(tmp_path / "run", small_vgg())
+    by_max, by_mean = (
+        load_backbone("run", pooling=pooling).features(image, ["relu1_1", "pool1"]) for pooling in ("max", "avg")
+    )
+    assert torch.equal(by_max["relu1_1"], by_mean["relu1_1"])
+    assert torch.allclose(by_mean["pool1"], nn.functional.avg_pool2d(by_mean["relu1_1"], 2), atol=1e-6)
+    assert not torch.allclose(by_max["pool1"], by_mean["pool1"], rtol=0.1)
+
+
+class _FeaturesOnly(nn.Module):
+    def __init__(self, weights):
+        super().__init__()
+        self.features = tv.make_layers(tv.cfgs["A"])
+        self.load_state_dict(weights)
+
+
+def test_pretrained_vgg_is_timms(monkeypatch, vgg11_weights, vgg11_maps, image):
+    asked = []
+
+    def create(name, *, pretrained):
+        asked.append((name, pretrained))
+        return _FeaturesOnly(vgg11_weights)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    found = load_backbone("vgg11").features(image, ["relu5_2"])["relu5_2"]
+    assert torch.allclose(found, vgg11_maps(image)[-1], rtol=1e-3, atol=1e-4)
+    assert asked == [("vgg11", True)]
+
+
+@pytest.mark.parametrize("name", ["vgg19", "resnet18.a1_in1k", "hf-hub:timm/resnet18"])
+def test_pretrained_without_a_network_is_one_line(monkeypatch, user_error, name):
+    def fail(*args, **kwargs):
+        raise RuntimeError("cannot reach huggingface.co\nsecond line")
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    with user_error(f"--backbone {name}", "cannot reach huggingface.co", "@random", "@FILE"):
+        load_backbone(name)
+
+
+def test_torchvisions_weights_without_a_network_are_one_line(monkeypatch, user_error):
+    def fail(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.models.get_model", fail)
+    with user_error("--backbone squeezenet1_1", "no route to host", "squeezenet1_1@random"):
+        load_backbone("squeezenet1_1")
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv3_small_050", "test_convnext"])
+def test_stages_are_those_that_timm_publishes(name, image):
+    backbone = load_backbone(f"{name}@random:1")
+    reference = timm.create_model(name, features_only=True)
+    image = torch.nn.functional.interpolate(image, (64, 96))
+    info = reference.feature_info
+    stages = [tap for tap_name, tap in backbone.taps.items() if tap_name in {f"stage{k}" for k in range(9)}]
+    assert [tap.name for tap in stages] == [f"stage{k}" for k in range(len(stages))]
+    assert [(tap.channels, tap.stride) for tap in stages] == list(zip(info.channels(), info.reduction(), strict=True))
+    maps = backbone.features(image, [tap.name for tap in stages])
+    for tap in stages:
+        assert maps[tap.name].shape == (2, tap.channels, 64 // tap.stride, 96 // tap.stride)
+    assert backbone.style_taps == tuple(tap.name for tap in stages if tap.stride <= 16)
+    assert backbone.content_taps == backbone.style_taps[-1:]
+    config = timm.data.resolve_model_data_config(reference)
+    assert backbone.mean.flatten().tolist() == pytest.approx(config["mean"])
+    assert backbone.std.flatten().tolist() == pytest.approx(config["std"])
+
+
+def test_stages_are_what_timms_own_extractor_computes(image):
+    backbone = load_backbone("test_resnet@random:1")
+    reference = timm.create_model("test_resnet", features_only=True).eval()
+    reference.load_state_dict(backbone.network.state_dict(), strict=False)
+    stages = [f"stage{k}" for k in range(5)]
+    found = backbone.features(image, [*stages, "layer1.0"])
+    expected = reference((image - backbone.mean) / backbone.std)
+    for name, maps in zip(stages, expected, strict=True):
+        assert torch.allclose(found[name], maps, rtol=1e-4, atol=1e-5), name
+
+
+def test_module_paths_are_taps_beside_the_stages():
+    backbone = load_backbone("test_resnet@random")
+    assert {"stage0", "conv1", "layer1", "layer1.0.conv1"} <= set(backbone.taps)
+    assert backbone.facts == {"arch": "test_resnet"}
+    assert backbone.label == "test_resnet-random0"
+
+
+def test_a_stage_keeps_timms_number_where_an_earlier_one_has_no_map(small_vgg):
+    network = small_vgg("vgg11", norm="none")
+    network.feature_info = [{"module": "no.hook"}, {"module": "features.2"}, {"module": "features.5"}]
+    assert [(tap.name, tap.path) for tap in stage_taps(network, discover_taps(network))] == [
+        ("stage1", "features.2"),
+        ("stage2", "features.5"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "squeezenet1_1"])
+def test_random_weights_of_a_library_depend_on_the_seed_alone(image, name):
+    def first_maps(text):
+        torch.rand(3)
+        return load_backbone(text).features(image, ["stage0"])["stage0"]
+
+    assert torch.equal(first_maps(f"{name}@random:3"), first_maps(f"{name}@random:3"))
+    assert not torch.allclose(first_maps(f"{name}@random:3"), first_maps(f"{name}@random:4"), rtol=0.5)
+
+
+def test_torchvisions_network_has_the_last_module_at_each_stride(image):
+    backbone = load_backbone("squeezenet1_1@random:1")
+    network = get_model("squeezenet1_1", weights=None).eval()
+    network.load_state_dict(backbone.network.state_dict())
+    normalised = (image - torch.tensor(IMAGENET[0]).view(3, 1, 1)) / torch.tensor(IMAGENET[1]).view(3, 1, 1)
+    found = backbone.features(image, ["stage0", "stage1", "stage2", "stage3"])
+    # The last layers before each of the three poolings, and the last of all.
+    for name, end in (("stage0", 2), ("stage1", 5), ("stage2", 8), ("stage3", 13)):
+        assert torch.allclose(found[name], network.features[:end](normalised), rtol=1e-4, atol=1e-5), name
+    assert [backbone.taps[f"stage{k}"].stride for k in range(4)] == [2, 4, 8, 16]
+    assert backbone.style_taps == ("stage0", "stage1", "stage2", "stage3")
+
+
+def test_weights_file_of_a_library_network(tmp_path, image):
+    source = load_backbone("test_resnet@random:5")
+    weights = {name: value for name, value in source.network.state_dict().items() if not name.startswith("fc.")}
+    save_file({f"module.{name}": value for name, value in weights.items()}, tmp_path / "w.safetensors")
+    found = load_backbone("test_resnet@w.safetensors").features(image, ["stage3"])["stage3"]
+    assert torch.equal(found, source.features(image, ["stage3"])["stage3"])
+
+
+def test_local_folder_of_timm(tmp_path, image):
+    source = load_backbone("test_resnet@random:5")
+    mean = [0.1, 0.2, 0.3]
+    config = {"architecture": "test_resnet", "num_classes": 1000, "pretrained_cfg": {"mean": mean, "std": mean}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(source.network.state_dict(), tmp_path / "model.safetensors")
+    backbone = load_backbone(f"local-dir:{tmp_path}")
+    assert backbone.mean.flatten().tolist() == pytest.approx(mean)
+    weights = backbone.network.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in source.network.state_dict().items())
+    assert backbone.features(image, ["stage1"])["stage1"].shape == (2, 32, 10, 8)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "test_vit", "test_mambaout"])
+def test_network_without_feature_maps_is_refused_in_one_line(user_error, name):
+    # Of a fixed size, of tokens, with the channels last.
+    with user_error(f"--backbone {name}@random", "choose a CNN"):
+        load_backbone(f"{name}@random")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"), [("vgg29", "vgg"), ("resnet5O", "'resnet50'"), ("squeezenet1_2", "squeezenet1_")]
+)
+def test_unknown_name_gets_the_nearest(user_error, name, suggestion):
+    with user_error(f"--backbone {name}@random", f"no network '{name}'", "Did you mean", suggestion, "NAME@FILE"):
+        load_backbone(f"{name}@random")
+
+
+def test_unknown_timm_tag_is_one_line(user_error):
+    with user_error("test_resnet.bogus", "Invalid pretrained tag"):
+        load_backbone("test_resnet.bogus@random")
+
+
+@pytest.mark.shared
+def test_imagenet_vgg19_gives_torchvisions_maps(image):
+    path = SHARED / "weights" / "vgg19_imagenet_features_fp16.safetensors"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    reference = tv.make_layers(tv.cfgs["E"])  # `torchvision.models.vgg19().features`
+    weights = {name.removeprefix("features."): value for name, value in read_weights(path).items()}
+    reference.load_state_dict(weights)
+    for layer in reference:
+        layer.inplace = False
+    backbone = load_backbone(f"vgg19@{path}")
+    found = backbone.features(image, ["relu1_1", "conv4_2", "relu5_1"])
+    normalised = (image - torch.tensor(IMAGENET[0]).view(3, 1, 1)) / torch.tensor(IMAGENET[1]).view(3, 1, 1)
+    with torch.no_grad():
+        for name, index in (("relu1_1", 1), ("conv4_2", 21), ("relu5_1", 29)):
+            expected = reference[: index + 1](normalised)
+            assert (found[name] - expected).norm() < 1e-4 * expected.norm()
+    # Trained weights, not what a random network would give: deep channels differ in strength by far.
+    strength = found["relu5_1"].mean(dim=(0, 2, 3))
+    assert strength.max() > 10 * strength.median()

@@ -1,0 +1,119 @@
+"""Weights of other programs: wrappers and prefixes come off, a head may be missing, all that does not fit is listed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nstkit.backbones.load import load_backbone, load_weights, read_weights
+from nstkit.backbones.vgg import VGG
+from nstkit.checkpoint import write_checkpoint
+
+
+def _same(backbone, image, expected):
+    """Return whether relu2_1 and relu5_2, the second and last convolution of a VGG11, are as expected."""
+    found = backbone.features(image, ["relu2_1", "relu5_2"])
+    return torch.allclose(found["relu2_1"], expected[1], rtol=1e-3, atol=1e-4) and torch.allclose(
+        found["relu5_2"], expected[-1], rtol=1e-3, atol=1e-4
+    )
+
+
+def _prefixed(weights, prefix):
+    return {prefix + name: value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda weights: weights,
+        lambda weights: _prefixed(weights, "module."),
+        lambda weights: _prefixed(weights, "_orig_mod.module."),
+        lambda weights: {"state_dict": _prefixed(weights, "model."), "epoch": 3},
+        lambda weights: {"model": weights, "args": {"lr": 0.1}},
+        lambda weights: {"model_state_dict": _prefixed(weights, "module._orig_mod.")},
+        lambda weights: weights | {"classifier.0.weight": torch.zeros(3, 3), "classifier.0.bias": torch.zeros(3)},
+        lambda weights: weights | {"pre_logits.fc1.weight": torch.zeros(3), "head.fc.bias": torch.zeros(3)},
+    ],
+    ids=["plain", "module", "compiled", "nested", "model", "both", "torchvision head", "timm head"],
+)
+def test_weights_of_another_program(tmp_path, vgg11_weights, vgg11_maps, image, wrap):
+    torch.save(wrap(vgg11_weights), tmp_path / "w.pth")
+    backbone = load_backbone("vgg11@w.pth")
+    assert _same(backbone, image, vgg11_maps(image))
+    assert backbone.label == "vgg11-w"
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
+def test_safetensors_in_half_precision(tmp_path, vgg11_weights, vgg11_maps, image, prefix):
+    halves = {name: value.half() for name, value in _prefixed(vgg11_weights, prefix).items()}
+    save_file(halves, tmp_path / "w.safetensors")
+    found = load_backbone("vgg11@w.safetensors").features(image, ["relu5_2"])["relu5_2"]
+    expected = vgg11_maps(image)[-1]
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() < 2e-3 * expected.norm()
+
+
+def test_a_checkpoint_of_ours_is_a_weights_file_too(tmp_path, make_content, small_vgg):
+    network = small_vgg(norm="none")
+    write_checkpoint(tmp_path / "a.pt", make_content(network))
+    weights = read_weights(tmp_path / "a.pt")
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
+
+
+def test_missing_and_unexpected_weights_are_listed_once(tmp_path, vgg11_weights, user_error):
+    wrong = dict(vgg11_weights)
+    del wrong["features.0.weight"], wrong["features.3.bias"]
+    wrong |= {"features.99.weight": torch.zeros(1), "extra": torch.zeros(1)}
+    wrong["features.6.bias"] = torch.zeros(7)
+    torch.save(wrong, tmp_path / "w.pth")
+    with user_error(
+        "w.pth",
+        "2 missing (features.0.weight, features.3.bias)",
+        "2 unexpected (extra, features.99.weight)",
+        "1 of another shape (features.6.bias)",
+    ):
+        load_backbone("vgg11@w.pth")
+
+
+def test_a_long_list_of_missing_weights_is_cut(tmp_path, vgg11_weights, user_error):
+    torch.save(vgg11_weights, tmp_path / "w.pth")
+    with user_error("missing (", ", ...)") as caught:
+        load_backbone("vgg19_bn@w.pth")
+    assert len(str(caught.value)) < 600
+
+
+def test_nothing_is_loaded_of_weights_that_do_not_fit(user_error):
+    network = VGG("vgg11", norm="none", width=0.0625)
+    before = network.features[0].weight.clone()
+    with user_error("missing"):
+        load_weights(network, {"features.0.weight": torch.zeros_like(before)}, Path("w.pth"))
+    assert torch.equal(network.features[0].weight, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("w.pth", [torch.zeros(1)]),
+        ("w.pth", {"epoch": 3}),
+        ("w.pth", torch.zeros(3)),
+        ("w.pth", b"text"),
+        ("w.safetensors", b"text"),
+        ("w.safetensors", b""),
+    ],
+)
+def test_file_without_weights_is_refused_by_name(tmp_path, user_error, name, content):
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        torch.save(content, tmp_path / name)
+    with user_error(name):
+        load_backbone(f"vgg11@{name}")
+
+
+def test_truncated_safetensors_is_refused_by_name(tmp_path, user_error):
+    save_file({"features.0.weight": torch.zeros(100)}, tmp_path / "w.safetensors")
+    whole = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(whole[:-10])
+    with user_error("w.safetensors", "not a whole safetensors file"):
+        load_backbone("vgg11@w.safetensors")

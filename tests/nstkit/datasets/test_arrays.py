@@ -1,0 +1,162 @@
+"""Splits are disjoint, stratified and always the same; statistics and resizing are what they say."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nstkit.datasets import PATTERNS_COUNTS, load_dataset
+from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, resize_dataset, split_off
+
+
+def _part(labels, size_px=4, seed=0):
+    """Return pictures of which the first pixel holds the index, so that each can be told."""
+    labels = torch.as_tensor(labels)
+    images = torch.randint(0, 256, (len(labels), size_px, size_px, 3), generator=torch.Generator().manual_seed(seed))
+    index = torch.arange(len(labels))
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = index % 256, index // 256
+    return LabelledImages(images.byte(), labels.long())
+
+
+def _indices(part):
+    return (part.images[:, 0, 0, 0].long() + 256 * part.images[:, 0, 0, 1].long()).tolist()
+
+
+@pytest.fixture
+def uneven():
+    """Three mixed classes of 100, 30 and 7 pictures."""
+    labels = np.repeat([0, 1, 2], [100, 30, 7])
+    return _part(np.random.default_rng(0).permutation(labels))
+
+
+def test_split_is_disjoint_and_whole_and_keeps_picture_and_label_together(uneven):
+    rest, held_out = split_off(uneven, 0.1)
+    assert sorted(_indices(rest) + _indices(held_out)) == list(range(137))
+    for part in (rest, held_out):
+        assert torch.equal(part.labels, uneven.labels[_indices(part)])
+        assert torch.equal(part.images, uneven.images[_indices(part)])
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, [10, 3, 1]), (0.25, [25, 8, 2]), (0.01, [1, 1, 1])])
+def test_split_is_stratified(uneven, fraction, expected):
+    _, held_out = split_off(uneven, fraction)
+    assert torch.bincount(held_out.labels).tolist() == expected
+
+
+def test_split_is_always_the_same_whatever_the_global_seeds(uneven):
+    def held_out(seed):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        return _indices(split_off(uneven, 0.1)[1])
+
+    assert held_out(0) == held_out(1)
+    # Drawn, not the first of each class.
+    assert held_out(0) != sorted(i for k in range(3) for i in np.flatnonzero(uneven.labels == k)[: (10, 3, 1)[k]])
+
+
+def test_split_leaves_the_global_generators_alone(uneven):
+    np.random.seed(0)
+    expected = np.random.random()
+    np.random.seed(0)
+    split_off(uneven, 0.1)
+    assert np.random.random() == expected
+
+
+def test_statistics_are_the_training_parts_alone():
+    train, other = _part(range(50), seed=1), _part(range(50), seed=2)
+    data = build_dataset("demo", ("a",), train, other, other)
+    values = train.images.numpy().reshape(-1, 3) / 255
+    assert data.mean == pytest.approx(values.mean(axis=0))
+    assert data.std == pytest.approx(values.std(axis=0))
+    assert all(type(value) is float for value in (*data.mean, *data.std))  # a checkpoint takes no NumPy scalars
+    assert data.size_px == 4
+
+
+def test_statistics_of_one_colour_can_be_divided_by():
+    part = LabelledImages(torch.full((3, 4, 4, 3), 51, dtype=torch.uint8), torch.zeros(3, dtype=torch.long))
+    data = build_dataset("demo", ("a",), part, part, part)
+    assert data.mean == pytest.approx((0.2, 0.2, 0.2))
+    assert data.std == (1e-3, 1e-3, 1e-3)
+
+
+def test_statistics_of_many_pictures_look_at_all_classes():
+    # Sorted by class, as class folders are: a sample of the first ones would see one class only.
+    images = torch.zeros(60_000, 1, 1, 3, dtype=torch.uint8)
+    images[30_000:] = 255
+    part = LabelledImages(images, torch.zeros(60_000, dtype=torch.long))
+    assert build_dataset("demo", ("a",), part, part, part).mean == pytest.approx((0.5, 0.5, 0.5), abs=1e-3)
+
+
+def _ramp(size_px):
+    ramp = torch.linspace(0, 255, size_px).round().byte()
+    picture = torch.stack([ramp.expand(size_px, -1), ramp[:, None].expand(-1, size_px)], dim=-1)
+    return torch.cat([picture, torch.full_like(picture[..., :1], 77)], dim=-1)[None]
+
+
+def test_resizing_keeps_labels_channels_and_axes():
+    part = LabelledImages(_ramp(32), torch.tensor([3]))
+    data = resize_dataset(Dataset("demo", ("a",), part, part, part, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0)), 16)
+    for resized in (data.train, data.val, data.test):
+        assert resized.images.shape == (1, 16, 16, 3)
+        assert resized.images.dtype == torch.uint8
+        assert resized.images.is_contiguous()
+        assert resized.labels.tolist() == [3]
+        expected = np.asarray(Image.fromarray(_ramp(32)[0].numpy()).resize((16, 16), Image.Resampling.BICUBIC))
+        assert np.abs(resized.images[0].numpy().astype(int) - expected).max() <= 3
+    assert data.size_px == 16
+    assert (data.name, data.mean) == ("demo", (0.1, 0.2, 0.3))
+
+
+def test_resizing_does_not_wrap_around_at_an_edge():
+    # Bicubic weights overshoot beside a step: 270 must not become 14.
+    images = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
+    images[:, :, 4:] = 255
+    part = LabelledImages(images, torch.tensor([0]))
+    resized = resize_dataset(build_dataset("demo", ("a",), part, part, part), 32).train.images[0, 16, :, 0].int()
+    assert (resized.diff() >= 0).all()
+
+
+def test_resizing_many_pictures_keeps_their_order():
+    part = LabelledImages(
+        torch.arange(2500).fmod(251).byte()[:, None, None, None].expand(-1, 4, 4, 3), torch.arange(2500)
+    )
+    resized = resize_dataset(Dataset("demo", ("a",), part, part, part, (0.0,) * 3, (1.0,) * 3), 2).train
+    assert torch.equal(resized.images, part.images[:, :2, :2])
+
+
+@pytest.mark.parametrize("size_px", [None, 4])
+def test_no_resizing_returns_the_same(size_px):
+    data = build_dataset("demo", ("a",), *(_part(range(5)) for _ in range(3)))
+    assert resize_dataset(data, size_px) is data
+
+
+def test_wrong_shapes_and_types_are_refused():
+    with pytest.raises(TypeError):
+        LabelledImages(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.long))
+    with pytest.raises(TypeError):
+        LabelledImages(torch.zeros(2, 4, 4, 3), torch.zeros(2, dtype=torch.long))
+    with pytest.raises(TypeError):
+        LabelledImages(torch.zeros(2, 4, 4, 3, dtype=torch.uint8), torch.zeros(3, dtype=torch.long))
+
+
+def test_taking_and_moving_keep_pairs():
+    part = _part(range(10)).to(torch.device("cpu"))
+    assert len(part) == 10
+    assert _indices(part.take(torch.tensor([7, 2]))) == part.take(torch.tensor([7, 2])).labels.tolist() == [7, 2]
+    data = build_dataset("demo", ("a",), part, part, part)
+    assert data.to(torch.device("cpu")).test.labels.tolist() == list(range(10))
+
+
+def test_patterns_as_a_data_set(tmp_path, monkeypatch):
+    monkeypatch.setitem(PATTERNS_COUNTS, "train", 36)
+    monkeypatch.setitem(PATTERNS_COUNTS, "val", 12)
+    monkeypatch.setitem(PATTERNS_COUNTS, "test", 24)
+    data = load_dataset("patterns", tmp_path)
+    assert [len(part) for part in (data.train, data.val, data.test)] == [36, 12, 24]
+    assert torch.bincount(data.test.labels).tolist() == [2] * 12
+    assert data.train.images.shape == (36, 32, 32, 3)
+    assert data.train.images.is_contiguous()
+    pictures = {image.numpy().tobytes() for part in (data.train, data.val, data.test) for image in part.images}
+    assert len(pictures) == 36 + 12 + 24
+    assert load_dataset("patterns", tmp_path, 16).size_px == 16
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,75 @@
+"""Top-1, top-5 and loss: against scikit-learn and numpy."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, top_k_accuracy_score
+from torch import nn
+
+from nstkit.datasets.arrays import LabelledImages
+from train_backbone.evaluate import BATCH_SIZE, evaluate
+
+MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
+
+
+class Small(nn.Module):
+    """A linear classifier behind a dropout, which has to be off."""
+
+    def __init__(self, classes):
+        super().__init__()
+        torch.manual_seed(0)
+        self.dropout = nn.Dropout(0.9)
+        self.classifier = nn.Linear(3 * 4 * 4, classes)
+
+    def forward(self, image):
+        return self.classifier(self.dropout(image.flatten(1)))
+
+
+def random_part(count, classes):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    return LabelledImages(torch.from_numpy(images), torch.from_numpy(random.integers(0, classes, count)))
+
+
+@pytest.mark.parametrize("count", [1, 203, BATCH_SIZE, 2 * BATCH_SIZE + 203])
+def test_measures_are_scikit_learns_over_all_pictures_alike(count):
+    model, part = Small(10), random_part(count, 10)
+    found = evaluate(model, part, MEAN, STD, "fp32")
+    inputs = ((part.images.numpy() / 255 - MEAN.numpy()) / STD.numpy()).transpose(0, 3, 1, 2).reshape(count, -1)
+    logits = inputs @ model.classifier.weight.detach().numpy().T + model.classifier.bias.detach().numpy()
+    labels = part.labels.numpy()
+    for k in (1, 5):
+        expected = top_k_accuracy_score(labels, logits, k=k, labels=np.arange(10))
+        assert found[f"top{k}"] == pytest.approx(expected, abs=1e-6)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert found["loss"] == pytest.approx(log_loss(labels, probabilities, labels=np.arange(10)), rel=1e-4)
+    assert set(found) == {"top1", "top5", "loss"}
+
+
+def test_fewer_than_five_classes_are_all_among_the_top_five():
+    found = evaluate(Small(3), random_part(50, 3), MEAN, STD, "fp32")
+    assert found["top5"] == 1
+    assert 0 < found["top1"] < 1
+
+
+def test_labels_by_hand():
+    model, part = Small(4), random_part(40, 4)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([0.0, 3.0, 2.0, 1.0]))  # always class 1
+    found = evaluate(model, part, MEAN, STD, "fp32")
+    assert found["top1"] == pytest.approx((part.labels == 1).float().mean().item())
+
+
+def test_model_is_left_in_eval_mode_without_gradients():
+    model = Small(10).train()
+    evaluate(model, random_part(20, 10), MEAN, STD, "fp32")
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_bfloat16_is_near_float32():
+    model, part = Small(10), random_part(600, 10)
+    full, half = (evaluate(model, part, MEAN, STD, precision) for precision in ("fp32", "bf16"))
+    assert half["top1"] == pytest.approx(full["top1"], abs=0.03)
+    assert half["loss"] == pytest.approx(full["loss"], rel=0.01)

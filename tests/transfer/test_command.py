@@ -1,0 +1,364 @@
+"""`python -m transfer` from end to end: files, TensorBoard's view of them, and one line for every mistake."""
+
+import csv
+import json
+import pickle
+import statistics
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nstkit.runs import MEASURE_KEYS, SETTING_KEYS
+from transfer import report
+from transfer.__main__ import main
+
+STEPS = 12
+QUICK = ("--device", "cpu", "--precision", "fp32", "--size", "48", "--steps", STEPS, "--quiet")
+STYLE_TAPS = [f"relu{block}_1" for block in range(1, 6)]
+JUDGES = {"judge/colour", "judge/texture", "judge/content"}
+
+
+@pytest.fixture(scope="module")
+def one_pair(trained_run, pictures, call_command):
+    """The run folder of one pair painted with the trained network, beside that network's run; `--out` given."""
+    runs_dir = trained_run.parents[1]
+    content, style = pictures / "content" / "boat.png", pictures / "style" / "dots.jpg"
+    words = ("--backbone", trained_run / "ckpt.pt", "--content", content, "--style", style)
+    out = ("--out", runs_dir.parent / "out" / "picture.png")
+    assert call_command(main, *words, *QUICK, *out, "--runs-dir", runs_dir, "--run-name", "one") == 0
+    return runs_dir / "transfer" / "one"
+
+
+@pytest.fixture(scope="module")
+def four_pairs(checkpoint, pictures, tmp_path_factory, call_command):
+    """The run folder of two contents in two styles."""
+    runs_dir = tmp_path_factory.mktemp("four") / "runs"
+    words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style")
+    assert call_command(main, *words, *QUICK, "--runs-dir", runs_dir) == 0
+    (folder,) = (runs_dir / "transfer").iterdir()
+    return folder
+
+
+def read_lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def read_results(folder):
+    with open(folder / "results.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_run_folder_holds_all_that_is_promised(one_pair):
+    names = {path.relative_to(one_pair).as_posix() for path in one_pair.rglob("*") if path.is_file()}
+    events = {name for name in names if name.startswith("events.out.tfevents")}
+    assert len(events) == 1
+    assert names - events == {"config.json", "metrics.jsonl", "results.csv", "images/boat-dots.png"}
+
+
+def test_picture_carries_its_settings(one_pair, trained_run):
+    config = json.loads((one_pair / "config.json").read_text())
+    with Image.open(one_pair / "images" / "boat-dots.png") as picture:
+        assert picture.size == (48, 38)
+        assert picture.mode == "RGB"
+        about = json.loads(picture.text["nstkit"])
+    assert about["backbone"] == "tiny"
+    assert about["settings"] == {name: value for name, value in config.items() if name not in ("given", "environment")}
+    assert about["settings"]["steps"] == STEPS
+    assert about["settings"]["style_weight"] == 10
+    assert about["settings"]["backbone"] == [str(trained_run / "ckpt.pt")]
+    assert set(about["judges"]) == JUDGES
+    (row,) = read_results(one_pair)
+    for tag in ("loss/total", "loss/style", "loss/content"):
+        assert about["losses"][tag] == float(row[tag])
+
+
+def test_out_gets_the_same_picture(one_pair):
+    out = one_pair.parents[2] / "out" / "picture.png"
+    assert out.read_bytes() == (one_pair / "images" / "boat-dots.png").read_bytes()
+    assert [path.name for path in out.parent.iterdir()] == ["picture.png"]
+
+
+def test_losses_are_in_tensorboard_and_in_metrics_alike(one_pair, read_events):
+    events = read_events(one_pair)
+    lines = [line for line in read_lines(one_pair) if "loss/total" in line]
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    tags = {"loss/total", "loss/style", "loss/content", "loss/content/relu4_2"}
+    for tag in tags | {f"loss/style/{tap}" for tap in STYLE_TAPS}:
+        scalars = events.Scalars(tag)
+        assert [scalar.step for scalar in scalars] == list(range(1, STEPS + 1))
+        np.testing.assert_allclose([scalar.value for scalar in scalars], [line[tag] for line in lines], rtol=1e-6)
+    totals = [line["loss/total"] for line in lines]
+    (row,) = read_results(one_pair)
+    assert float(row["loss/total"]) == min(totals) < 0.9 * totals[0]
+    assert int(row["step"]) == totals.index(min(totals)) + 1
+
+
+def test_judges_and_pictures_are_in_tensorboard(one_pair, read_events):
+    events = read_events(one_pair)
+    (row,) = read_results(one_pair)
+    for tag in JUDGES:
+        assert events.Scalars(tag)[-1].value == pytest.approx(float(row[tag]), rel=1e-6)
+    assert {"image/canvas", "image/content", "image/style", "image/result"} <= set(events.Tags()["images"])
+    canvases = events.Images("image/canvas")
+    steps = [image.step for image in canvases]
+    assert steps[0] == 1
+    assert steps[-1] == STEPS
+    assert len(steps) > 4
+    assert (canvases[0].width, canvases[0].height) == (48, 38)
+
+
+def test_training_and_painting_stand_in_one_table(one_pair, trained_run, read_row):
+    training, painting = read_row(trained_run), read_row(one_pair)
+    assert training.columns == painting.columns == SETTING_KEYS
+    assert training.measures == painting.measures == MEASURE_KEYS
+    assert (training.settings["command"], painting.settings["command"]) == ("train_backbone", "transfer")
+    for key in ("arch", "norm", "width", "dataset", "epochs"):
+        assert training.settings[key] == painting.settings[key] != "none"
+    assert training.settings["backbone"] == painting.settings["backbone"] == "tiny"
+    assert 0 <= training.values["extractor/top1"] == painting.values["extractor/top1"] <= 1
+    assert set(training.values) == {"extractor/top1"}
+    assert set(painting.values) == {"extractor/top1", *JUDGES}
+    (row,) = read_results(one_pair)
+    assert painting.values["judge/colour"] == pytest.approx(float(row["judge/colour"]))
+    assert (painting.settings["content"], painting.settings["style"]) == ("boat", "dots")
+
+
+def test_several_pairs_are_one_row_of_medians(four_pairs, read_row, read_events):
+    rows = read_results(four_pairs)
+    pairs = [(row["content"], row["style"]) for row in rows]
+    assert pairs == [("boat", "dots"), ("boat", "waves"), ("house", "dots"), ("house", "waves")]
+    for row in rows:
+        with Image.open(row["picture"]) as picture:
+            assert max(picture.size) == 48
+    table = read_row(four_pairs)
+    for judge in JUDGES:
+        values = [float(row[judge]) for row in rows]
+        assert table.values[judge] == pytest.approx(statistics.median(values))
+        assert len(set(values)) == 4
+    assert table.values["extractor/top1"] == 0.625
+    assert (table.settings["content"], table.settings["style"]) == ("2 pictures", "2 pictures")
+    tags = read_events(four_pairs).Tags()
+    for content, style in pairs:
+        assert f"{content}-{style}/loss/style/relu1_1" in tags["scalars"]
+        assert f"{content}-{style}/image/result" in tags["images"]
+    assert "loss/total" not in tags["scalars"]
+
+
+def test_results_are_printed_with_the_way_to_see_them(checkpoint, pictures, tmp_path, call_command, capsys):
+    words = ("--backbone", checkpoint, "--content", pictures / "content" / "boat.png", "--style", pictures / "style")
+    assert call_command(main, *words, *QUICK, "--steps", 1, "--runs-dir", tmp_path / "runs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("results: ")
+    assert lines[1].startswith("watch:   tensorboard --logdir ")
+    assert lines[-2:] == lines[:2]
+
+
+def test_each_backbone_has_its_run(checkpoint, pictures, tmp_path, call_command, read_row):
+    words = ("--content", pictures / "content" / "boat.png", "--style", pictures / "style" / "dots.jpg")
+    words += ("--backbone", checkpoint, "vgg11@random:3", "--style-taps", "relu1_1", "--content-taps", "relu2_1")
+    out = ("--out", tmp_path / "out", "--runs-dir", tmp_path / "runs", "--run-name", "both")
+    assert call_command(main, *words, *QUICK, "--steps", 2, *out) == 0
+    folders = sorted((tmp_path / "runs" / "transfer").iterdir())
+    assert [folder.name for folder in folders] == ["both-tiny", "both-vgg11-random3"]
+    assert [read_row(folder).settings["backbone"] for folder in folders] == ["tiny", "vgg11-random3"]
+    assert json.loads((folders[1] / "config.json").read_text())["backbone"] == ["vgg11@random:3"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "boat-dots-tiny.png",
+        "boat-dots-vgg11-random3.png",
+    ]
+
+
+def test_picture_that_no_judge_takes_is_painted_all_the_same(
+    checkpoint, pictures, tmp_path, draw_picture, call_command, read_row, capsys
+):
+    draw_picture((80, 30)).save(tmp_path / "a-narrow.png")
+    contents = ("--content", tmp_path / "a-narrow.png", pictures / "content" / "boat.png")
+    words = ("--backbone", checkpoint, *contents, "--style", pictures / "style" / "dots.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert call_command(main, *words, *QUICK, "--steps", 2, "--runs-dir", tmp_path / "runs") == 0
+    assert capsys.readouterr().err.startswith("warning: not judged: ")
+    (folder,) = (tmp_path / "runs" / "transfer").iterdir()
+    narrow, boat = read_results(folder)
+    assert narrow["judge/colour"] == ""
+    assert read_row(folder).values["judge/colour"] == pytest.approx(float(boat["judge/colour"]))
+
+
+def test_interrupt_saves_what_is_there(checkpoint, pictures, tmp_path, call_command, monkeypatch, read_row):
+    whole_step, count = report.Reporter.step, 0
+
+    def step(self, record):
+        nonlocal count
+        whole_step(self, record)
+        count += 1
+        if count == STEPS + 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(report.Reporter, "step", step)
+    words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style")
+    assert call_command(main, *words, *QUICK, "--runs-dir", tmp_path) == 130
+    (folder,) = (tmp_path / "transfer").iterdir()
+    rows = read_results(folder)
+    assert [row["style"] for row in rows] == ["dots", "waves"]
+    assert int(rows[1]["step"]) <= 5
+    assert {path.name for path in (folder / "images").iterdir()} == {"boat-dots.png", "boat-waves.png"}
+    assert read_row(folder).settings["content"] == "boat"
+
+
+def test_interrupt_between_two_pairs_keeps_the_first(checkpoint, pictures, tmp_path, call_command, monkeypatch):
+    whole_begin, count = report.Reporter.begin, 0
+
+    def begin(self, pair):
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise KeyboardInterrupt
+        whole_begin(self, pair)
+
+    monkeypatch.setattr(report.Reporter, "begin", begin)
+    words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style")
+    assert call_command(main, *words, *QUICK, "--runs-dir", tmp_path) == 130
+    (folder,) = (tmp_path / "transfer").iterdir()
+    assert len(read_results(folder)) == 1
+
+
+# Without painting
+
+
+def test_list_taps_prints_them_and_writes_nothing(checkpoint, tmp_path, call_command, capsys):
+    assert call_command(main, "--backbone", checkpoint, "--list-taps", "--runs-dir", tmp_path / "runs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tiny"
+    words = {line.split()[0]: line.split()[1:] for line in lines[2:]}
+    assert words["relu3_1"] == ["16", "4", "style"]
+    assert words["relu3_2"] == ["16", "4", "content"]
+    assert words["conv5_2"] == ["32", "16"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_print_config_is_json_that_config_takes(checkpoint, tmp_path, call_command, capsys):
+    words = ("--backbone", checkpoint, "--style-taps", "relu1_1", "relu2_1", "--loss", "gatys", "--print-config")
+    assert call_command(main, *words, "--runs-dir", tmp_path / "runs", "--device", "cpu") == 0
+    printed = capsys.readouterr().out
+    settings = json.loads(printed)
+    assert settings["style_weight"] == 1000
+    assert settings["precision"] in ("fp32", "bf16")
+    assert settings["style_taps"] == ["relu1_1", "relu2_1"]
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "settings.json").write_text(printed)
+    assert call_command(main, "--config", tmp_path / "settings.json", "--print-config") == 0
+    assert json.loads(capsys.readouterr().out) == settings
+    assert call_command(main, "--config", tmp_path / "settings.json", "--style-weight", "7", "--print-config") == 0
+    assert json.loads(capsys.readouterr().out) == {**settings, "style_weight": 7}
+
+
+def test_a_runs_config_gives_the_run_again(one_pair, call_command, capsys):
+    assert call_command(main, "--config", one_pair / "config.json", "--print-config") == 0
+    config = json.loads((one_pair / "config.json").read_text())
+    del config["given"], config["environment"]
+    assert json.loads(capsys.readouterr().out) == config
+
+
+# The user's mistakes
+
+
+class Bomb:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.write_text, (self.path, "ran"))
+
+
+@pytest.fixture
+def traps(tmp_path, checkpoint, pictures):
+    """A folder of things that go wrong, and the good ones beside them."""
+    good = checkpoint.read_bytes()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "half.jpg").write_bytes((pictures / "style" / "dots.jpg").read_bytes()[:400])
+    (tmp_path / "half.pt").write_bytes(good[: len(good) // 2])
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "bomb.pt").write_bytes(pickle.dumps(Bomb(tmp_path / "it-ran")))
+    torch.save({"state_dict": Bomb(tmp_path / "it-ran")}, tmp_path / "zipped-bomb.pt")
+    (tmp_path / "file").write_text("a file where a folder should be")
+    (tmp_path / "nothing").mkdir()
+    return tmp_path
+
+
+MISTAKES = {
+    "missing picture": (("--content", "gone.png"), "gone.png: no such picture"),
+    "text named jpg": (("--style", "text.jpg"), "text.jpg: not a readable picture"),
+    "half a picture": (("--content", "half.jpg"), "half.jpg: not a readable picture"),
+    "empty folder": (("--content", "nothing"), "no picture in this folder"),
+    "wrong style tap": (("--style-taps", "relu3_3"), "tap 'relu3_3' is not in tiny. Did you mean 'relu3_"),
+    "wrong content tap": (("--content-taps", "fc7"), "tap 'fc7' is not in tiny. Allowed: conv1_1, relu1_1, pool1"),
+    "unknown backbone": (("--backbone", "vgg91"), "no network 'vgg91'"),
+    "missing checkpoint": (("--backbone", "gone.pt"), "--backbone gone.pt: no such checkpoint"),
+    "half a checkpoint": (("--backbone", "half.pt"), "half.pt: not a whole checkpoint"),
+    "empty checkpoint": (("--backbone", "empty.pt"), "empty.pt: "),
+    "checkpoint that runs code": (("--backbone", "bomb.pt"), "bomb.pt: refused, it holds more than tensors"),
+    "zipped one that runs code": (("--backbone", "zipped-bomb.pt"), "zipped-bomb.pt: refused, it holds more than"),
+    "weights that run code": (("--backbone", "vgg11@bomb.pt"), "bomb.pt: refused, it holds more than tensors"),
+    "weights of the wrong kind": (("--backbone", "vgg11@text.jpg"), "weights 'text.jpg' are not known"),
+    "unknown start": (("--init", "nose"), "--init nose: no such picture. Allowed: content, style, noise, grey"),
+    "start that is no picture": (("--init", "text.jpg"), "text.jpg: not a readable picture"),
+    "out of range": (("--size", "8", "--steps", "0"), "--size 8 (at least 32), --steps 0 (at least 1)"),
+    "out in a file": (("--out", "file/a.png"), "cannot be written"),
+    "out of unknown format": (("--out", "a.psd"), "unknown picture format"),
+    "runs in a file": (("--runs-dir", "file"), "file/transfer/"),
+    "run name taken": (
+        ("--runs-dir", "taken", "--run-name", "me"),
+        "--run-name me: taken/transfer/me is there already",
+    ),
+    "missing config": (("--config", "gone.json"), "--config gone.json: No such file"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_one_line_and_leaves_nothing(
+    mistake, traps, checkpoint, pictures, call_command, capsys, monkeypatch
+):
+    words, message = MISTAKES[mistake]
+    monkeypatch.chdir(traps)
+    if mistake == "run name taken":
+        (traps / "taken" / "transfer" / "me").mkdir(parents=True)
+    before = sorted(traps.rglob("*"))
+    good = {
+        "--backbone": checkpoint,
+        "--content": pictures / "content" / "boat.png",
+        "--style": pictures / "style" / "dots.jpg",
+    }
+    given = [word for flag, value in good.items() if flag not in words for word in (flag, value)]
+    assert call_command(main, *given, *QUICK, *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert error.endswith("\n")
+    assert message in error
+    assert sorted(traps.rglob("*")) == before
+
+
+def test_debug_shows_where_it_went_wrong(traps, call_command):
+    from nstkit.errors import UserError
+
+    with pytest.raises(UserError, match="no such picture"):
+        call_command(main, "--content", traps / "gone.png", "--debug")
+
+
+def test_mistake_as_seen_from_the_shell(traps):
+    command = [sys.executable, "-m", "transfer", "--backbone", "bomb.pt", "--list-taps", "--runs-dir", "runs"]
+    done = subprocess.run(command, cwd=traps, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: bomb.pt: refused")
+    assert done.stderr.count("\n") == 1
+    assert not (traps / "it-ran").exists()
+    assert not (traps / "runs").exists()
