@@ -85,12 +85,13 @@ class Run:
         were resolved, by which a later command recognises its own run.
         """
         self.folder = folder
+        self._is_new = resume_step is None
         settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
         try:
             write_atomically(folder / "config.json", lambda file: file.write(json.dumps(settings, indent=2).encode()))
             if resume_step is not None:
                 cut_back(folder / "metrics.jsonl", resume_step)
-            self._metrics = open(folder / "metrics.jsonl", "a")  # noqa: SIM115 (closed by __exit__)
+            self._metrics = open(folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
             purge_step = None if resume_step is None else resume_step + 1
             self._writer = SummaryWriter(str(folder), purge_step=purge_step)
         except OSError as error:
@@ -102,7 +103,7 @@ class Run:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        is_empty = self._metrics.tell() == 0
+        is_empty = self._is_new and self._metrics.tell() == 0
         self._metrics.close()
         self._writer.close()
         if error is not None and is_empty:

@@ -5,21 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from nstkit.backbones import vgg
 from nstkit.backbones.features import Backbone, Tap, discover_taps, use_average_pooling
 from nstkit.backbones.initialise import kaiming_init
 from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone
-from nstkit.checkpoint import FORMAT, REQUIRED, read_checkpoint, read_torch_file
+from nstkit.backbones.weights import is_head, load_weights, read_weights
+from nstkit.checkpoint import REQUIRED, read_checkpoint
 from nstkit.errors import UserError, nearest
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEEPEST_STRIDE = 16  # maps of stride 32 hold hardly any positions of a small picture
-WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
-HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
 
 
 def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max") -> Backbone:
@@ -59,7 +56,8 @@ def _load_own(spec: BackboneSpec) -> Backbone:
     network = vgg.VGG(**content["arch"])
     load_weights(network, content["model"], spec.path)
     trained = content["config"]
-    facts = {**content["arch"], "dataset": trained.get("dataset"), "epochs": trained.get("epochs")}
+    # An export has its batch norm folded: how it was trained is what it is compared by.
+    facts = {**content["arch"], **{key: trained[key] for key in ("norm", "dataset", "epochs") if key in trained}}
     return vgg_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
 
 
@@ -164,7 +162,7 @@ def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
     published = [info["module"] for info in getattr(network, "feature_info", []) or []]
     paths = {k: path for k, path in enumerate(published) if path in taps}
     if not paths:
-        by_stride = {tap.stride: path for path, tap in taps.items() if path.partition(".")[0] not in HEADS}
+        by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path)}
         paths = dict(enumerate(by_stride.values()))
     return [
         Tap(f"stage{k}", path, taps[path].channels, taps[path].stride, taps[path].is_overwritten)
@@ -194,59 +192,3 @@ def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
         raise UserError(
             f"--backbone {name}: its weights could not be downloaded ({error}). Give {name}@random or {name}@FILE."
         ) from error
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weights file as float32, wrappers around them and prefixes of their names removed.
-
-    Raises:
-        UserError: for a missing or corrupt file, or one that could run code.
-    """
-    if path.suffix == ".safetensors":
-        try:
-            content: Any = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
-    else:
-        content = read_torch_file(path)
-        if isinstance(content, dict) and content.get("format") == FORMAT:
-            content = content["model"]
-    for wrapper in ("state_dict", "model_state_dict", "model", "state_dict_ema"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    tensors = (
-        {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
-    if not tensors:
-        raise UserError(f"{path}: holds no weights by name. Save a network's state_dict().")
-    for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-
-
-def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:
-    """Load weights into a network; a head that is missing or of another shape is passed over.
-
-    Raises:
-        UserError: that lists what is missing, unexpected or of another shape behind the head.
-    """
-    own = network.state_dict()
-    body = {name for name in own if not _is_head(name) and not name.endswith("num_batches_tracked")}
-    missing = sorted(body - set(weights))
-    unexpected = sorted(name for name in weights if name not in own and not _is_head(name))
-    misshapen = sorted(name for name in body & set(weights) if weights[name].shape != own[name].shape)
-    if problems := [
-        f"{len(names)} {kind} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
-        if names
-    ]:
-        raise UserError(f"{source}: these weights do not fit the architecture: {'; '.join(problems)}.")
-    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
-    network.load_state_dict(fitting, strict=False)
-
-
-def _is_head(name: str) -> bool:
-    return name.partition(".")[0] in HEADS

@@ -1,5 +1,7 @@
 """The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
 
+import warnings
+
 import pytest
 
 from nstkit.errors import UserError, nearest, run_command
@@ -44,6 +46,18 @@ def test_a_command_that_succeeds_returns():
     done = []
     run_command(lambda: done.append(True))
     assert done == [True]
+
+
+def test_a_warning_is_one_line(capsys):
+    before = warnings.showwarning
+
+    def warn():
+        warnings.simplefilter("always")
+        warnings.warn("not judged: too narrow", stacklevel=1)
+
+    run_command(warn)
+    assert capsys.readouterr().err == "warning: not judged: too narrow\n"
+    assert warnings.showwarning is before
 
 
 def test_nearest_names_the_closest_or_nothing():

@@ -117,6 +117,28 @@ def test_an_error_inside_still_closes_the_files(tmp_path):
     assert _curve(tmp_path, "a") == [(1, 1)]
 
 
+def _fail_in(run):
+    with run:
+        raise ZeroDivisionError
+
+
+def test_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(_open(tmp_path / "run"))
+    assert os.listdir(tmp_path) == []
+    with _open(tmp_path / "run"):
+        pass
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_continued_run_that_fails_keeps_its_checkpoints(tmp_path):
+    # Its metrics may be gone or cut back to nothing.
+    (tmp_path / "last.pt").write_bytes(b"precious")
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(_open(tmp_path, resume_step=5))
+    assert (tmp_path / "last.pt").read_bytes() == b"precious"
+
+
 def test_pictures_come_back(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     image = torch.from_numpy(values).permute(2, 0, 1)[None].float() / 255

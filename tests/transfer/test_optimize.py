@@ -144,10 +144,12 @@ def test_lbfgs_goes_on_from_a_higher_loss_when_shorter_steps_do_not_help():
     canvas, gradient = canvas_of(0.5), canvas_of(1.0)
     optimizer = ProjectedLbfgs(canvas, 1.0)
     optimizer.update(1.0, gradient)
+    optimizer.update(0.9, 0.8 * gradient)  # by this curvature the next step is four times as long
+    torch.testing.assert_close(canvas - 0.5, torch.full_like(canvas, -5 * FIRST_STEP))
     for _ in range(BACKTRACKS):
-        optimizer.update(3.0, gradient)
+        optimizer.update(3.0, 0.8 * gradient)
     before = canvas.clone()
-    optimizer.update(3.0, gradient)
+    optimizer.update(3.0, 0.8 * gradient)  # which is forgotten
     torch.testing.assert_close(canvas - before, torch.full_like(canvas, -FIRST_STEP))
 
 

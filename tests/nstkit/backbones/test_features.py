@@ -206,12 +206,12 @@ def test_freezing_turns_off_training_gradients_and_work_in_place():
 
 
 class _Mixed(nn.Module):
-    """Maps at strides 1, 2 and 8, of which one is unpadded, and much that is no feature map."""
+    """Maps at strides 1, 2 and 8, some a little too small or too large, and much that is no feature map."""
 
     def __init__(self):
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3)  # 128 -> 126
-        self.down = nn.Sequential(nn.Conv2d(4, 6, 2, stride=2), nn.AvgPool2d(4))
+        self.down = nn.Sequential(nn.Conv2d(4, 6, 2, stride=2, padding=2), nn.AvgPool2d(4))  # 65, 16
         self.last_channels = nn.Identity()
         self.heads = nn.Identity()
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -1,6 +1,7 @@
 """Whatever names a network leads to the same kind of extractor, with its own weights and normalisation."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from torchvision.models import vgg as tv
 
 import nstkit
 from nstkit.backbones.features import discover_taps
-from nstkit.backbones.load import load_backbone, read_weights, split_norm, stage_taps
+from nstkit.backbones.load import load_backbone, split_norm, stage_taps
+from nstkit.backbones.weights import read_weights
+from nstkit.backbones.spec import CARRIED
 from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
 from nstkit.checkpoint import write_checkpoint
 from nstkit.export import export
@@ -51,6 +54,17 @@ def test_exported_folder_loads_from_its_parts(tmp_path, make_content, small_vgg)
     backbone = load_backbone("out/")
     assert (backbone.label, backbone.facts["norm"]) == ("out", "none")
     assert {value.dtype for value in backbone.network.state_dict().values()} == {torch.float32}
+
+
+def test_the_carried_backbone_loads_and_does_not_say_where_it_was_made(image):
+    backbone = load_backbone("carried")
+    assert backbone.label == "carried"
+    assert set(backbone.style_taps + backbone.content_taps) <= set(backbone.taps)
+    maps = backbone.features(image, backbone.style_taps)
+    assert all(value.isfinite().all() and value.std() > 0 for value in maps.values())
+    assert 0.5 < backbone.quality["extractor/top1"] < 1
+    text = (CARRIED / "config.json").read_text() + (CARRIED / "README.md").read_text()
+    assert not re.search(r"/(home|root|tmp|work|Users)/", text)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nstkit": {}}', '{"nstkit": {"arch": {}, "classes": []}}', None])

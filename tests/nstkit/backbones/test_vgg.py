@@ -109,7 +109,7 @@ def test_arguments_build_the_same_network_again():
 
 
 @pytest.mark.parametrize(
-    ("channels", "width", "expected"), [(64, 1.0, 64), (512, 0.25, 128), (64, 0.01, 4), (128, 0.3, 38)]
+    ("channels", "width", "expected"), [(64, 1.0, 64), (512, 0.25, 128), (64, 0.01, 4), (512, 0.3, 154)]
 )
 def test_width_scales_the_channels(channels, width, expected):
     assert scale_width(channels, width) == expected

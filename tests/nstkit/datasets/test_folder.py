@@ -22,7 +22,8 @@ def _fill(root, count=10, classes=COLORS, size=(12, 8)):
         for number in range(count):
             picture = Image.new("RGB", size, COLORS[name])
             picture.paste((number, number, number), (0, 0, size[0] // 2, size[1]))
-            picture.save(root / name / f"{number:03d}.png")
+            picture.save(root / name / f"{number:03d}.bmp")
+            os.utime(root / name / f"{number:03d}.bmp", ns=(10**18, 10**18))  # as unpacked: all sizes and dates alike
     return root
 
 
@@ -126,23 +127,23 @@ def test_packed_copy_is_read_instead_of_the_pictures(tmp_path, reads):
 
 
 def _change(root):
-    Image.new("RGB", (12, 8), (9, 9, 9)).save(root / "red" / "000.png")
+    Image.new("RGB", (12, 8), (9, 9, 9)).save(root / "red" / "000.bmp")
 
 
 def _touch(root):
-    os.utime(root / "red" / "000.png", ns=(1, 1))
+    os.utime(root / "red" / "000.bmp", ns=(1, 1))
 
 
 def _add(root):
-    shutil.copy(root / "red" / "000.png", root / "red" / "zzz.png")
+    shutil.copy(root / "red" / "000.bmp", root / "red" / "zzz.bmp")
 
 
 def _remove(root):
-    (root / "red" / "000.png").unlink()
+    (root / "red" / "000.bmp").unlink()
 
 
 def _rename(root):
-    (root / "red" / "000.png").rename(root / "blue" / "zzz.png")
+    (root / "red" / "000.bmp").rename(root / "blue" / "zzz.bmp")
 
 
 @pytest.mark.parametrize("change", [_change, _touch, _add, _remove, _rename])
@@ -152,7 +153,7 @@ def test_packed_copy_is_made_anew_when_a_file_changes(tmp_path, reads, change):
     change(root)
     reads.clear()
     changed, _ = read_class_folders(root, 8)
-    assert len(reads) == len(changed) == len(list(root.glob("*/*.png")))
+    assert len(reads) == len(changed) == len(list(root.glob("*/*.bmp")))
     shutil.copytree(root, tmp_path / "fresh", ignore=shutil.ignore_patterns(".nstkit*"))
     assert torch.equal(changed.images, read_class_folders(tmp_path / "fresh", 8)[0].images)
 
@@ -213,7 +214,7 @@ def test_class_too_small_to_split_is_named(tmp_path, user_error, given, needed):
     data = load_folder(tmp_path, 8)
     assert all(set(part.labels.tolist()) == {0, 1, 2} for part in (data.train, data.val, data.test))
     if needed > 1:
-        (tmp_path / given[0] / "green" / "000.png").unlink()
+        (tmp_path / given[0] / "green" / "000.bmp").unlink()
         with user_error(tmp_path, f"fewer than {needed} pictures in class green"):
             load_folder(tmp_path, 8)
 
@@ -227,8 +228,8 @@ def test_parts_of_other_classes_are_refused(tmp_path, user_error):
 
 def test_broken_picture_is_named_and_nothing_is_packed(tmp_path, user_error):
     _fill(tmp_path)
-    (tmp_path / "red" / "005.png").write_text("no picture")
-    with user_error(tmp_path / "red" / "005.png", "not a readable picture"):
+    (tmp_path / "red" / "005.bmp").write_text("no picture")
+    with user_error(tmp_path / "red" / "005.bmp", "not a readable picture"):
         load_folder(tmp_path, 8)
     assert not list(tmp_path.glob(".nstkit*"))
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nstkit.backbones.load import load_backbone, load_weights, read_weights
+from nstkit.backbones.load import load_backbone
+from nstkit.backbones.weights import load_weights, read_weights
 from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import write_checkpoint
 
@@ -48,6 +49,7 @@ def test_weights_of_another_program(tmp_path, vgg11_weights, vgg11_maps, image, 
 def test_safetensors_in_half_precision(tmp_path, vgg11_weights, vgg11_maps, image, prefix):
     halves = {name: value.half() for name, value in _prefixed(vgg11_weights, prefix).items()}
     save_file(halves, tmp_path / "w.safetensors")
+    assert {value.dtype for value in read_weights(tmp_path / "w.safetensors").values()} == {torch.float32}
     found = load_backbone("vgg11@w.safetensors").features(image, ["relu5_2"])["relu5_2"]
     expected = vgg11_maps(image)[-1]
     assert found.dtype == torch.float32
@@ -55,9 +57,10 @@ def test_safetensors_in_half_precision(tmp_path, vgg11_weights, vgg11_maps, imag
 
 
 def test_a_checkpoint_of_ours_is_a_weights_file_too(tmp_path, make_content, small_vgg):
-    network = small_vgg(norm="none")
+    network = small_vgg(norm="batch")
     write_checkpoint(tmp_path / "a.pt", make_content(network))
     weights = read_weights(tmp_path / "a.pt")
+    assert weights["features.1.num_batches_tracked"].dtype == torch.int64
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 

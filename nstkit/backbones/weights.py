@@ -1,0 +1,71 @@
+"""Weights out of a file of any origin, and into a network."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nstkit.checkpoint import FORMAT, read_torch_file
+from nstkit.errors import UserError
+
+WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
+HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a weights file as float32, wrappers around them and prefixes of their names removed.
+
+    Raises:
+        UserError: for a missing or corrupt file, or one that could run code.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            content: Any = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
+    else:
+        content = read_torch_file(path)
+        if isinstance(content, dict) and content.get("format") == FORMAT:
+            content = content["model"]
+    for wrapper in ("state_dict", "model_state_dict", "model", "state_dict_ema"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = (
+        {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
+    if not tensors:
+        raise UserError(f"{path}: holds no weights by name. Save a network's state_dict().")
+    for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:
+    """Load weights into a network; a head that is missing or of another shape is passed over.
+
+    Raises:
+        UserError: that lists what is missing, unexpected or of another shape behind the head.
+    """
+    own = network.state_dict()
+    body = {name for name in own if not is_head(name) and not name.endswith("num_batches_tracked")}
+    missing = sorted(body - set(weights))
+    unexpected = sorted(name for name in weights if name not in own and not is_head(name))
+    misshapen = sorted(name for name in body & set(weights) if weights[name].shape != own[name].shape)
+    if problems := [
+        f"{len(names)} {kind} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
+        if names
+    ]:
+        raise UserError(f"{source}: these weights do not fit the architecture: {'; '.join(problems)}.")
+    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    network.load_state_dict(fitting, strict=False)
+
+
+def is_head(name: str) -> bool:
+    """Return whether a parameter or module belongs to the classifier, which an extractor does not need."""
+    return name.partition(".")[0] in HEADS
