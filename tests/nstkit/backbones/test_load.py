@@ -15,9 +15,9 @@ from torchvision.models import vgg as tv
 import nstkit
 from nstkit.backbones.features import discover_taps
 from nstkit.backbones.load import load_backbone, split_norm, stage_taps
-from nstkit.backbones.weights import read_weights
 from nstkit.backbones.spec import CARRIED
 from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
+from nstkit.backbones.weights import read_weights
 from nstkit.checkpoint import write_checkpoint
 from nstkit.export import export
 
