@@ -5,11 +5,12 @@ import os
 import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nstkit.config import Device, Precision
 from nstkit.errors import UserError
@@ -78,6 +79,15 @@ def choose_memory_format(step: Callable[[torch.memory_format], Any], device: tor
             step(memory_format)
             seconds[memory_format] = min(seconds[memory_format], time.perf_counter() - start)
     return min(seconds, key=seconds.__getitem__)
+
+
+def memory_format_of(weights: Iterable[Tensor]) -> torch.memory_format:
+    """Return the order in which a network's weights lie in memory; its input should lie alike."""
+    is_channels_last = any(
+        value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
+        for value in weights
+    )
+    return torch.channels_last if is_channels_last else torch.contiguous_format
 
 
 def seed_everything(seed: int) -> None:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Mapping
@@ -110,8 +111,9 @@ class Run:
             shutil.rmtree(self.folder)  # it failed before its first step: nothing to keep, nothing for TensorBoard
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Append one step to metrics.jsonl and to TensorBoard."""
-        self._metrics.write(json.dumps({"step": step, "time": round(time.time(), 3), **scalars}) + "\n")
+        """Append one step to metrics.jsonl and to TensorBoard; what is not finite is null in JSON, which has no NaN."""
+        finite = {tag: value if math.isfinite(value) else None for tag, value in scalars.items()}
+        self._metrics.write(json.dumps({"step": step, "time": round(time.time(), 3), **finite}) + "\n")
         for tag, value in scalars.items():
             self._writer.add_scalar(tag, value, step)
 
@@ -139,7 +141,7 @@ class Run:
 
         Args:
             settings: some of `SETTING_KEYS`.
-            measures: some of `MEASURE_KEYS`; all else is shown but has no column.
+            measures: some of `MEASURE_KEYS`; all else has no column and goes to metrics.jsonl alone.
             step: the step that the measures belong to.
         """
         row, values = table_row(settings, measures)
@@ -206,4 +208,4 @@ def cut_back(metrics: Path, step: int) -> None:
 
 def tensorboard_command(runs_dir: Path) -> str:
     """Return the command that shows the runs, with every picture instead of a sample of ten a tag."""
-    return f"tensorboard --logdir {os.path.relpath(runs_dir)} --samples_per_plugin images=1000"
+    return f"tensorboard --logdir {shlex.quote(os.path.relpath(runs_dir))} --samples_per_plugin images=1000"

@@ -8,7 +8,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from nstkit.config import Precision
 from nstkit.datasets.arrays import LabelledImages
-from nstkit.hardware import autocast
+from nstkit.hardware import autocast, memory_format_of
 from train_backbone.augment import normalise
 
 BATCH_SIZE = 500
@@ -23,6 +23,7 @@ def evaluate(
     The model is left in eval mode.
     """
     model.eval()
+    memory_format = memory_format_of(model.parameters())
     device = part.images.device
     classes = model.classifier.out_features
     accuracy = MetricCollection(
@@ -34,7 +35,7 @@ def evaluate(
     loss = MeanMetric().to(device)
     for images, labels in zip(part.images.split(BATCH_SIZE), part.labels.split(BATCH_SIZE), strict=True):
         with autocast(device, precision):
-            logits = model(normalise(images, mean, std))
+            logits = model(normalise(images, mean, std).contiguous(memory_format=memory_format))
         accuracy.update(logits.float(), labels)
         loss.update(functional.cross_entropy(logits.float(), labels), weight=len(labels))
     return {**{name: float(value) for name, value in accuracy.compute().items()}, "loss": float(loss.compute())}

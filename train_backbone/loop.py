@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset
 from nstkit.errors import UserError
-from nstkit.hardware import autocast
+from nstkit.hardware import autocast, memory_format_of
 from train_backbone.augment import EpochPlan, crop_and_flip, normalise, plan_epoch
 from train_backbone.config import TrainConfig
 from train_backbone.evaluate import evaluate
@@ -54,7 +54,7 @@ class Training:
         """Go back to a saved state."""
         # The optimizer's sums lie in memory as the weights did when they were saved. The fused step does not look: with
         # weights in another order it would mix the entries up.
-        memory_format = memory_format_of(state["model"])
+        memory_format = memory_format_of(state["model"].values())
         for network in (self.model, self.averaged):
             if network is not None:
                 network.to(memory_format=memory_format)
@@ -80,15 +80,6 @@ class Record:
     scalars: dict[str, float] = field(default_factory=dict)
     is_epoch_end: bool = False
     is_best: bool = False
-
-
-def memory_format_of(weights: dict[str, Tensor]) -> torch.memory_format:
-    """Return the order in which these weights lie in memory."""
-    is_channels_last = any(
-        value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
-        for value in weights.values()
-    )
-    return torch.channels_last if is_channels_last else torch.contiguous_format
 
 
 def prepare_training(model: nn.Module, config: TrainConfig, steps_an_epoch: int, precision: Precision) -> Training:
@@ -129,6 +120,7 @@ def train(
         UserError: when the loss is no longer finite.
     """
     device = data.train.images.device
+    memory_format = memory_format_of(training.model.parameters())
     mean, std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
     batch_size = min(config.batch_size, len(data.train))
     steps_an_epoch = len(data.train) // batch_size
@@ -140,7 +132,8 @@ def train(
         batches = min(steps_an_epoch, config.max_steps - training.step)
         for batch in range(batches):
             images, labels = take_batch(data, plan, slice(batch * batch_size, (batch + 1) * batch_size))
-            sums += train_step(training, normalise(images, mean, std), labels, config, precision)
+            images = normalise(images, mean, std).contiguous(memory_format=memory_format)
+            sums += train_step(training, images, labels, config, precision)
             steps = batch % STEPS_A_RECORD + 1
             if steps == STEPS_A_RECORD or batch == batches - 1:
                 loss, correct, norm = (sums / steps).tolist()

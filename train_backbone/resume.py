@@ -51,7 +51,8 @@ def _differences(folder: Path, config: TrainConfig, names: Iterable[str]) -> lis
 
 
 def _is_finished(folder: Path) -> bool:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    metrics = folder / "metrics.jsonl"
+    lines = metrics.read_text().splitlines() if metrics.exists() else []
     return bool(lines) and '"measures"' in lines[-1]  # a finished run that is being prolonged has such a line inside
 
 

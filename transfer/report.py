@@ -59,7 +59,8 @@ class Reporter:
             path = output_path(self._config.out, self._backbone.label, pair)
             save_picture(picture, path, texts)
         self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
-        self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in judged.items()})
+        if self._pair_count > 1:  # the values of a single pair stand in the run's row
+            self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in judged.items()})
         losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
         about = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
         about |= {"step": painting.number, "time_s": round(painting.time_s, 3)}
@@ -95,7 +96,7 @@ class Reporter:
             "steps": config.steps,
             "seed": config.seed,
         }
-        self._run.compare_by(settings, measures, config.steps)
+        self._run.compare_by(settings, measures, max(int(row["step"]) for row in self._rows))
 
 
 def _one_name(names: Iterable[float | str]) -> str:

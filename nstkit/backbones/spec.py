@@ -46,15 +46,18 @@ class BackboneSpec:
         """Short name for folders and tables."""
         if self.name is None:
             assert self.path is not None
-            if self.path == CARRIED:
-                return "carried"
-            path = self.path.absolute()
-            if path.name in ("ckpt.pt", "last.pt"):
-                return path.parent.name
-            return path.stem if path.suffix in WEIGHT_SUFFIXES else path.name  # a folder's name may have a dot
-        return {"pretrained": self.name, "random": f"{self.name}-random{self.seed}"}.get(
-            self.weights, f"{self.name}-{self.path.stem if self.path else ''}"
-        )
+            return _checkpoint_label(self.path)
+        weights = {"pretrained": "", "random": f"-random{self.seed}", "file": f"-{self.path.stem if self.path else ''}"}
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name + weights[self.weights])  # hf-hub:owner/name
+
+
+def _checkpoint_label(path: Path) -> str:
+    if path == CARRIED:
+        return "carried"
+    path = path.absolute()
+    if path.name in ("ckpt.pt", "last.pt"):
+        return path.parent.name
+    return path.stem if path.suffix in WEIGHT_SUFFIXES else path.name  # a folder's name may have a dot
 
 
 def parse_backbone(text: str) -> BackboneSpec:

@@ -97,11 +97,11 @@ def test_every_step_is_a_line_and_a_point(tmp_path):
     assert _curve(tmp_path, "opt/lr")[2] == (2, pytest.approx(0.1))
 
 
-def test_flush_brings_lines_and_points_to_the_disk_while_the_run_is_open(tmp_path):
+def test_lines_reach_the_disk_at_once_and_points_when_flushed(tmp_path):
     with _open(tmp_path) as run:
         run.log(1, {"a": 1.0})
-        run.flush()
         assert len(_lines(tmp_path)) == 1
+        run.flush()
         assert _curve(tmp_path, "a") == [(1, 1)]
 
 

@@ -8,10 +8,11 @@ import torch
 from torch.nn import functional
 
 from nstkit.errors import UserError
+from nstkit.hardware import memory_format_of
 from train_backbone import loop
 from train_backbone.augment import normalise, plan_epoch
 from train_backbone.evaluate import evaluate
-from train_backbone.loop import memory_format_of, take_batch, train, train_step
+from train_backbone.loop import take_batch, train, train_step
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_state_goes_into_a_network_of_another_memory_format(saved_format, new_fo
     for number in range(3):
         train_step(straight, *batch_of(data, seed=number), config, "fp32")
     resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
-    assert memory_format_of(resumed.model.state_dict()) == saved_format
+    assert memory_format_of(resumed.model.parameters()) == saved_format
     for number in range(3, 6):
         for training in (straight, resumed):
             train_step(training, *batch_of(data, seed=number), config, "fp32")

@@ -6,7 +6,6 @@ A description, not a verdict: see the package's docstring.
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 from torchvision.transforms.functional import gaussian_blur, rgb_to_grayscale
 
 from transfer.judges.sliced_wasserstein import check_picture
@@ -43,6 +42,9 @@ def content_similarity(picture: Float[Tensor, "1 3 h w"], content: Float[Tensor,
         0.5. Both grow with the picture, so that its size matters little. Luma of sRGB values (ITU-R BT.601), not linear
         light.
     """
+    # Here, because importing torchmetrics takes seconds that a mistake in the flags should not wait for.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     check_picture(picture, "picture", MIN_SIDE_PX)
     check_picture(content, "content", MIN_SIDE_PX)
     if picture.shape != content.shape:

@@ -50,7 +50,7 @@ def test_name_with_a_weights_file(suffix):
     path = _touch(f"some where/w@2{suffix}")
     spec = parse_backbone(f"vgg19@{path}")
     assert (spec.name, spec.weights, spec.path) == ("vgg19", "file", path)
-    assert spec.label == "vgg19-w@2"
+    assert spec.label == "vgg19-w-2"
 
 
 def test_checkpoint_file():
