@@ -6,9 +6,6 @@ prints a table and writes benchmarks/results/canvas_optimizers-<backbone>.json. 
 that can be saved: after clamping.
 """
 
-import datetime
-import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Literal
 
 import torch
 import tyro
+from results_file import write_results
 from torch import Tensor
 
 from nstkit import hardware
@@ -23,7 +21,7 @@ from nstkit.backbones.load import load_backbone
 from nstkit.pictures import read_picture, to_tensor
 from transfer.config import TransferConfig
 from transfer.losses import Objective
-from transfer.painting import paint, prefer_memory_format
+from transfer.painting import paint
 from transfer.sample import sample_content, sample_style
 
 CHECKPOINTS = (10, 25, 50, 100, 150)
@@ -55,7 +53,6 @@ def main() -> None:
     style = read_picture(settings.style) if settings.style else sample_style()
     pair = [to_tensor(picture, settings.size).to(device) for picture in (content, style)]
     config = TransferConfig(steps=CHECKPOINTS[-1]).resolved()
-    prefer_memory_format(backbone, *pair, config, precision)
     objective = Objective(backbone, *pair, config, precision)
 
     results = {}
@@ -70,7 +67,16 @@ def main() -> None:
     print(f"{'optimizer':28s}" + "".join(f"{k:>9d}" for k in CHECKPOINTS) + "   saved")
     for name, result in results.items():
         print(f"{name:28s}" + "".join(f"{loss:9.4f}" for loss in result["curve"]) + f"{result['saved']:8.4f}")
-    write_results(settings, backbone.label, hardware.describe_environment(device), results)
+    facts = {
+        "backbone": backbone.label,
+        "pair": [path.stem if path else "sample" for path in (settings.content, settings.style)],
+        "size_px": settings.size,
+        "precision": precision,
+        "evaluations": CHECKPOINTS,
+        "runs": 1,
+        "results": results,
+    }
+    write_results(f"canvas_optimizers-{backbone.label}", device, facts)
 
 
 def lowest(losses: list[float]) -> list[float]:
@@ -99,26 +105,6 @@ def run_torch(objective: Callable[[Tensor], dict[str, Tensor]], content: Tensor,
     with torch.no_grad():
         saved = objective(canvas.clamp(0, 1))["loss/total"].item()
     return {"curve": lowest(losses), "saved": saved}
-
-
-def write_results(settings: Settings, label: str, environment: dict, results: dict) -> None:
-    """Write the results with date, commit, hardware and versions."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    facts = {
-        "date": datetime.date.today().isoformat(),
-        "commit": commit,
-        "environment": environment,
-        "backbone": label,
-        "pair": [path.stem if path else "sample" for path in (settings.content, settings.style)],
-        "size_px": settings.size,
-        "precision": settings.precision,
-        "evaluations": CHECKPOINTS,
-        "runs": 1,
-        "results": results,
-    }
-    path = Path(__file__).parent / "results" / f"canvas_optimizers-{label}.json"
-    path.write_text(json.dumps(facts, indent=1) + "\n")
-    print(f"results: {path}")
 
 
 if __name__ == "__main__":

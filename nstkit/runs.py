@@ -208,4 +208,5 @@ def cut_back(metrics: Path, step: int) -> None:
 
 def tensorboard_command(runs_dir: Path) -> str:
     """Return the command that shows the runs, with every picture instead of a sample of ten a tag."""
-    return f"tensorboard --logdir {shlex.quote(os.path.relpath(runs_dir))} --samples_per_plugin images=1000"
+    prefix = "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""  # where it is not on the user's own PATH
+    return f"{prefix}tensorboard --logdir {shlex.quote(os.path.relpath(runs_dir))} --samples_per_plugin images=1000"

@@ -11,7 +11,7 @@ from nstkit.pictures import to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.judges import judge_picture
-from transfer.painting import paint, prefer_memory_format
+from transfer.painting import paint
 from transfer.pairs import Pair
 from transfer.report import Reporter
 
@@ -23,10 +23,8 @@ def paint_pairs(
     reporter = Reporter(run, backbone, config, len(pairs))
     paths = []
     try:
-        for number, pair in enumerate(pairs):
+        for pair in pairs:
             content, style = (to_tensor(picture, config.size).to(device) for picture in (pair.content, pair.style))
-            if number == 0:
-                prefer_memory_format(backbone, content, style, config, precision)
             if len(pairs) == 1:
                 run.show_picture("image/content", content)
                 run.show_picture("image/style", style)

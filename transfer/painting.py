@@ -11,14 +11,10 @@ from torch import Tensor
 from nstkit.backbones.features import Backbone
 from nstkit.config import Precision
 from nstkit.errors import UserError
-from nstkit.hardware import choose_memory_format
-from nstkit.pictures import shrink
 from transfer.canvas import start_canvas
 from transfer.config import TransferConfig
 from transfer.losses import Objective
 from transfer.optimize import build_optimizer
-
-PROBE_PX = 128
 
 
 @dataclass(frozen=True)
@@ -103,21 +99,3 @@ def paint(
     except FloatingPointError as error:
         raise UserError(f"{backbone.label}: {error} at step {number}. Try --precision fp32 or a lower --lr.") from error
     return Painting(best, best_scalars, best_number, time.perf_counter() - started, is_interrupted)
-
-
-def prefer_memory_format(
-    backbone: Backbone,
-    content: Float[Tensor, "1 3 h w"],
-    style: Float[Tensor, "1 3 h2 w2"],
-    config: TransferConfig,
-    precision: Precision,
-) -> Backbone:
-    """Return the backbone in the memory format in which an evaluation of a small pair is faster here."""
-    content, style = shrink(content, PROBE_PX), shrink(style, PROBE_PX)
-
-    def evaluate(memory_format: torch.memory_format) -> None:
-        backbone.to_memory_format(memory_format)
-        canvas = content.clone().requires_grad_(True)
-        torch.autograd.grad(Objective(backbone, content, style, config, precision)(canvas)["loss/total"], canvas)
-
-    return backbone.to_memory_format(choose_memory_format(evaluate, content.device))

@@ -11,7 +11,7 @@ from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
 from nstkit.pictures import to_picture, to_tensor
 from transfer.config import TransferConfig
-from transfer.painting import paint, prefer_memory_format
+from transfer.painting import paint
 
 Picture = TypeVar("Picture", Image.Image, Tensor)
 
@@ -40,6 +40,5 @@ def stylize(
     ]
     if not isinstance(backbone, Backbone):
         backbone = load_backbone(backbone, pooling=config.pooling)
-    backbone = prefer_memory_format(backbone.to(device), *images, config, precision)
-    result = paint(*images, backbone, config, precision).image
+    result = paint(*images, backbone.to(device), config, precision).image
     return result if isinstance(content, Tensor) else to_picture(result)

@@ -67,7 +67,8 @@ class Backbone(nn.Module):
         self.taps = dict(taps)
         self.style_taps, self.content_taps = tuple(style_taps), tuple(content_taps)
         self.facts, self.quality = dict(facts or {}), dict(quality or {})
-        self.memory_format = torch.contiguous_format
+        # 1.0 to 1.3 times as fast as contiguous on a CPU without gradients of weights (benchmarks/painting_step.py).
+        self.to_memory_format(torch.channels_last)
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
 

@@ -159,22 +159,3 @@ def test_bfloat16_paints_too(backbone, content, style, settings):
     full, half = (paint(content, style, backbone, settings(steps=15), precision) for precision in ("fp32", "bf16"))
     assert half.image.dtype == torch.float32
     assert half.scalars["loss/total"] < 1.2 * full.scalars["loss/total"] < 6
-
-
-def test_memory_format_is_the_faster_one_and_changes_no_result(backbone, content, style, settings, monkeypatch):
-    results = []
-    for memory_format in (torch.contiguous_format, torch.channels_last):
-        tried = []
-
-        def choose(step, device, tried=tried, chosen=memory_format):
-            for candidate in (torch.contiguous_format, torch.channels_last):
-                step(candidate)
-                tried.append(candidate)
-            return chosen
-
-        monkeypatch.setattr(painting, "choose_memory_format", choose)
-        assert painting.prefer_memory_format(backbone, content, style, settings(), "fp32") is backbone
-        assert len(tried) == 2
-        assert backbone.memory_format == memory_format
-        results.append(paint(content, style, backbone, settings(steps=4), "fp32").image)
-    torch.testing.assert_close(*results, rtol=0, atol=1e-3)

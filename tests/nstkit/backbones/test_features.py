@@ -191,7 +191,7 @@ def test_other_failures_are_not_taken_for_a_small_picture(image):
 
 
 def test_memory_format_changes_the_layout_and_not_the_maps(vgg, image):
-    before = vgg.features(image, ["relu1_1", "conv4_1"])
+    before = vgg.to_memory_format(torch.contiguous_format).features(image, ["relu1_1", "conv4_1"])
     after = vgg.to_memory_format(torch.channels_last).features(image, ["relu1_1", "conv4_1"])
     assert after["relu1_1"].is_contiguous(memory_format=torch.channels_last)
     for name in before:
