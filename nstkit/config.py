@@ -6,6 +6,7 @@ stand before the user's own, so that one parser checks both and flags beat the f
 
 import dataclasses
 import json
+import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -112,6 +113,11 @@ def settings_to_flags(cls: type[CommandConfig], settings: dict[str, Any]) -> lis
     if unknown:
         raise UserError(f"unknown settings in the file: {', '.join(unknown)}. Allowed: {', '.join(sorted(names))}.")
     return flags
+
+
+def as_typed(command: str) -> str:
+    """Return a command as this user types it: after `uv run` if that is how this one was started."""
+    return f"uv run {command}" if "UV_RUN_RECURSION_DEPTH" in os.environ else command
 
 
 def as_plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from nstkit.config import as_typed
 from nstkit.errors import UserError, run_command
 
 ABOUT_PLACES = ("data_dir", "runs_dir", "run_name", "resume")  # where it was made is nobody's business
@@ -38,7 +39,7 @@ def main() -> None:
 
     path = config.checkpoint / "ckpt.pt" if config.checkpoint.is_dir() else config.checkpoint
     export(read_checkpoint(path), config.to, half=config.precision == "fp16")
-    print(f"exported: {config.to}\npaint:    python -m transfer --backbone {config.to}")
+    print(f"exported: {config.to}\npaint:    {as_typed(f'python -m transfer --backbone {config.to}')}")
 
 
 def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:

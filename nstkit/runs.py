@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from nstkit.config import CommandConfig, settings_of
+from nstkit.config import CommandConfig, as_typed, settings_of
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, shrink, to_picture
@@ -208,5 +208,5 @@ def cut_back(metrics: Path, step: int) -> None:
 
 def tensorboard_command(runs_dir: Path) -> str:
     """Return the command that shows the runs, with every picture instead of a sample of ten a tag."""
-    prefix = "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""  # where it is not on the user's own PATH
-    return f"{prefix}tensorboard --logdir {shlex.quote(os.path.relpath(runs_dir))} --samples_per_plugin images=1000"
+    logdir = shlex.quote(os.path.relpath(runs_dir))
+    return as_typed(f"tensorboard --logdir {logdir} --samples_per_plugin images=1000")

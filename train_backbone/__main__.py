@@ -7,7 +7,7 @@ With nothing given: VGG19 with batch norm on CIFAR-100, downloaded once.
 import dataclasses
 import json
 
-from nstkit.config import parse, settings_of
+from nstkit.config import as_typed, parse, settings_of
 from nstkit.errors import run_command
 from train_backbone.config import TrainConfig
 
@@ -53,7 +53,9 @@ def main() -> None:
             reporter.close()
         quality = report.test_best(run, reporter, training, data, precision)
     print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")
-    print(f"results: {folder / 'ckpt.pt'}\npaint:   python -m transfer --backbone {folder / 'ckpt.pt'}")
+    checkpoint = folder / "ckpt.pt"
+    print(f"results: {checkpoint}\nwatch:   {tensorboard_command(config.runs_dir)}")
+    print(f"paint:   {as_typed(f'python -m transfer --backbone {checkpoint}')}")
 
 
 if __name__ == "__main__":

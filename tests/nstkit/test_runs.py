@@ -312,4 +312,8 @@ def test_folder_that_cannot_be_written_is_named(tmp_path, user_error):
 
 def test_tensorboard_command_shows_every_picture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tensorboard_command(tmp_path / "runs") == "tensorboard --logdir runs --samples_per_plugin images=1000"
+    command = "tensorboard --logdir runs --samples_per_plugin images=1000"
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    assert tensorboard_command(tmp_path / "runs") == command
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert tensorboard_command(tmp_path / "runs") == f"uv run {command}"

@@ -3,6 +3,7 @@
 import csv
 import json
 import pickle
+import re
 import statistics
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def test_results_are_printed_with_the_way_to_see_them(checkpoint, pictures, tmp_
     assert call_command(main, *words, *QUICK, "--steps", 1, "--runs-dir", tmp_path / "runs") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("results: ")
-    assert lines[1].startswith("watch:   tensorboard --logdir ")
+    assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
     assert lines[-2:] == lines[:2]
 
 
