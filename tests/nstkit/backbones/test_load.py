@@ -248,7 +248,7 @@ def test_torchvisions_network_has_the_last_module_at_each_stride(image):
 def test_weights_file_of_a_library_network(tmp_path, image):
     source = load_backbone("test_resnet@random:5")
     weights = {name: value for name, value in source.network.state_dict().items() if not name.startswith("fc.")}
-    save_file({f"module.{name}": value for name, value in weights.items()}, tmp_path / "w.safetensors")
+    save_file({f"module.{name}": value.contiguous() for name, value in weights.items()}, tmp_path / "w.safetensors")
     found = load_backbone("test_resnet@w.safetensors").features(image, ["stage3"])["stage3"]
     assert torch.equal(found, source.features(image, ["stage3"])["stage3"])
 
@@ -258,7 +258,8 @@ def test_local_folder_of_timm(tmp_path, image):
     mean = [0.1, 0.2, 0.3]
     config = {"architecture": "test_resnet", "num_classes": 1000, "pretrained_cfg": {"mean": mean, "std": mean}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    save_file(source.network.state_dict(), tmp_path / "model.safetensors")
+    weights = {name: value.contiguous() for name, value in source.network.state_dict().items()}
+    save_file(weights, tmp_path / "model.safetensors")
     backbone = load_backbone(f"local-dir:{tmp_path}")
     assert backbone.mean.flatten().tolist() == pytest.approx(mean)
     weights = backbone.network.state_dict()
