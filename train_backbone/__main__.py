@@ -45,6 +45,8 @@ def main() -> None:
     environment = hardware.describe_environment(device)
     with Run(folder, config, environment, given=given, resume_step=training.step if to_resume else None) as run:
         print(f"results: {folder}\nwatch:   {tensorboard_command(config.runs_dir)}")
+        if config.resume:
+            print(f"resumed after epoch {training.epoch}" if to_resume else "nothing to resume: this is a new run")
         report.show_batch(run, data, config.seed)
         reporter = report.Reporter(run, training, data, config, environment)
         try:

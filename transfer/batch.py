@@ -7,6 +7,7 @@ import torch
 
 from nstkit.backbones.features import Backbone
 from nstkit.config import Precision
+from nstkit.errors import uninterrupted
 from nstkit.pictures import to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
@@ -30,13 +31,16 @@ def paint_pairs(
                 run.show_picture("image/style", style)
             reporter.begin(pair)
             painting = paint(content, style, backbone, config, precision, reporter.step)
-            paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
-            print(f"{paths[-1]}  style {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s")
+            with uninterrupted():
+                paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
+            cut = f"  interrupted at {painting.number} of {config.steps}" if painting.is_interrupted else ""
+            print(f"{paths[-1]}  style loss {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s{cut}")
             if painting.is_interrupted:
                 raise KeyboardInterrupt
     finally:
-        if paths:
-            reporter.close()
+        with uninterrupted():
+            if paths:
+                reporter.close()
     return paths
 
 

@@ -1,10 +1,13 @@
 """The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
 
+import signal
+import subprocess
+import sys
 import warnings
 
 import pytest
 
-from nstkit.errors import UserError, nearest, run_command
+from nstkit.errors import UserError, nearest, run_command, uninterrupted
 
 
 def _fail():
@@ -63,3 +66,21 @@ def test_a_warning_is_one_line(capsys):
 def test_nearest_names_the_closest_or_nothing():
     assert nearest("relu4_11", ["conv4_1", "relu4_1", "pool4"]) == " Did you mean 'relu4_1'?"
     assert nearest("zzz", ["conv4_1", "relu4_1"]) == ""
+
+
+def test_second_interrupt_waits_for_the_save():
+    saved = []
+    with uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        saved.append("picture")
+    assert saved == ["picture"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_reader_that_stops_reading_is_no_error():
+    command = [sys.executable, "-m", "transfer", "--backbone", "vgg11@random", "--list-taps"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
