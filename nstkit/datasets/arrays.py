@@ -1,5 +1,6 @@
 """A data set as arrays in memory, and its split into train, validation and test."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,30 @@ class LabelledImages:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def size_px(self) -> int:
+        """Side of the square pictures."""
+        return self.images.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where `read` puts its batches."""
+        return self.images.device
+
+    def read(
+        self, order: Int64[Tensor, "m"], batch_size: int
+    ) -> Iterator[tuple[UInt8[Tensor, "b h w 3"], Int64[Tensor, "b"]]]:
+        """Yield the pictures at `order` and their labels, `batch_size` at a time; the last batch may be smaller.
+
+        Args:
+            order: (M,), indices of this part, on any device.
+            batch_size: pictures a batch, at least 1.
+        """
+        order = order.to(self.device)
+        for start in range(0, len(order), batch_size):
+            index = order[start : start + batch_size]
+            yield self.images[index], self.labels[index]
 
     def take(self, index: Int64[Tensor, "m"]) -> "LabelledImages":
         """Return the pictures at `index`."""
@@ -54,7 +79,7 @@ class Dataset:
     @property
     def size_px(self) -> int:
         """Side of the square pictures."""
-        return self.train.images.shape[1]
+        return self.train.size_px
 
     def to(self, device: torch.device) -> "Dataset":
         """Return the same on a device."""

@@ -142,6 +142,19 @@ def test_taking_and_moving_keep_pairs():
     assert data.to(torch.device("cpu")).test.labels.tolist() == list(range(10))
 
 
+@pytest.mark.parametrize("count", [12, 10, 3, 0])
+def test_reading_gives_consecutive_batches_in_order(count):
+    part = _part(range(100))
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(1))[:count]
+    batches = list(part.read(order, 4))
+    assert [len(labels) for _, labels in batches] == [min(4, count - start) for start in range(0, count, 4)]
+    expected = part.take(order)
+    for number, (images, labels) in enumerate(batches):
+        where = slice(4 * number, 4 * number + 4)
+        assert torch.equal(images, expected.images[where])
+        assert torch.equal(labels, expected.labels[where])
+
+
 def test_patterns_as_a_data_set(tmp_path, monkeypatch):
     monkeypatch.setitem(PATTERNS_COUNTS, "train", 36)
     monkeypatch.setitem(PATTERNS_COUNTS, "val", 12)
