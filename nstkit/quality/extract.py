@@ -1,0 +1,116 @@
+"""One pass over pictures: what is kept of each tap, batch by batch, so that no feature map outlives its batch."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from nstkit.backbones.features import Backbone
+from nstkit.config import Precision
+from nstkit.hardware import autocast
+from nstkit.quality.activity import hoyer_sparsity, peak_share
+from nstkit.quality.rank import gram_rank
+
+Batches = Iterable[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]
+
+
+@dataclass(frozen=True)
+class TapSummary:
+    """What is kept of one tap over N pictures.
+
+    Attributes:
+        pooled: mean over the positions, (N, C), float32.
+        lowest: smallest value of each channel over all pictures and positions, (C,).
+        highest: largest value, (C,).
+    """
+
+    pooled: Float[Tensor, "n c"]
+    lowest: Float[Tensor, " c"]
+    highest: Float[Tensor, " c"]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is kept of one pass over N pictures: the taps by name, logits (N, K) where asked for, labels (N,)."""
+
+    taps: dict[str, TapSummary]
+    logits: Float[Tensor, "n k"] | None
+    labels: Int64[Tensor, " n"]
+
+
+@torch.no_grad()
+def extract(
+    backbone: Backbone, batches: Batches, names: Sequence[str], precision: Precision, *, with_logits: bool = False
+) -> Extraction:
+    """Return the pooled features at the taps `names`, and the head's logits, in one forward pass a batch."""
+    pooled: dict[str, list[Tensor]] = {name: [] for name in names}
+    lowest: dict[str, Tensor] = {}
+    highest: dict[str, Tensor] = {}
+    logits, labels = [], []
+    for image, truth in batches:
+        with autocast(image.device, precision):
+            maps, scores = _forward(backbone, image, names) if with_logits else (backbone.features(image, names), None)
+        for name, values in maps.items():
+            pooled[name].append(values.mean(dim=(2, 3), dtype=torch.float32))
+            low, high = values.amin(dim=(0, 2, 3)).float(), values.amax(dim=(0, 2, 3)).float()
+            lowest[name] = torch.minimum(lowest.get(name, low), low)
+            highest[name] = torch.maximum(highest.get(name, high), high)
+        labels.append(truth)
+        if scores is not None:
+            logits.append(scores.float())
+    taps = {name: TapSummary(torch.cat(pooled[name]), lowest[name], highest[name]) for name in names}
+    return Extraction(taps, torch.cat(logits) if logits else None, torch.cat(labels))
+
+
+def _forward(backbone: Backbone, image: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the maps and the logits; `Backbone.features` stops at the deepest tap."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, is_overwritten: bool):
+        def hook(module: object, inputs: tuple, output: Tensor) -> None:
+            found.setdefault(name, output.clone() if is_overwritten else output)
+
+        return hook
+
+    with contextlib.ExitStack() as handles:
+        for tap in (backbone.taps[name] for name in names):
+            module = backbone.network.get_submodule(tap.path)
+            handles.enter_context(module.register_forward_hook(keep(tap.name, tap.is_overwritten)))
+        scores = classify(backbone, image)
+    return {name: found[name] for name in names}, scores
+
+
+def classify(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
+    """Return what the whole network gives for pictures, sRGB in [0, 1]: the logits, where it has a head."""
+    normalised = ((image - backbone.mean) / backbone.std).contiguous(memory_format=backbone.memory_format)
+    return backbone.network(normalised)
+
+
+@torch.no_grad()
+def count_classes(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> int | None:
+    """Return how many logits the network's head gives, None where it has no head that takes such pictures."""
+    try:
+        scores = classify(backbone, image)
+    except RuntimeError:  # a head of fixed size, or pictures too small to reach it
+        return None
+    return scores.shape[1] if isinstance(scores, Tensor) and scores.ndim == 2 else None
+
+
+@torch.no_grad()
+def look_at_maps(
+    backbone: Backbone, batches: Batches, names: Sequence[str], precision: Precision
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield each tap's `gram_rank`, `peak` and `hoyer`, each the mean over the pictures."""
+    functions = {"gram_rank": gram_rank, "peak": peak_share, "hoyer": hoyer_sparsity}
+    found: dict[str, dict[str, list[Tensor]]] = {name: {key: [] for key in functions} for name in names}
+    for image, _ in batches:
+        with autocast(image.device, precision):
+            maps = backbone.features(image, names)
+        for name, values in maps.items():
+            for key, function in functions.items():
+                found[name][key].append(function(values))
+    for name, of_tap in found.items():
+        yield name, {key: float(torch.cat(values).mean()) for key, values in of_tap.items()}

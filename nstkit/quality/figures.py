@@ -1,0 +1,153 @@
+"""Pictures of what was measured: confusions, samples with their predictions, feature maps, first filters."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor, nn
+
+RIGHT, WRONG = "#2a9d4a", "#d1383d"
+LABELLED_CLASSES = 30  # more names than this along an axis cannot be read
+TOP_PAIRS = 20
+SAMPLE_PX = 128  # side of a picture on the sheets, dots
+FILTERS_A_ROW = 16
+
+
+def confusion_figure(confusion: Int64[Tensor, "k k"], classes: Sequence[str]) -> Image.Image:
+    """Return the confusion matrix, each row as shares of its class; many classes are not named, the worst pairs are.
+
+    Args:
+        confusion: counts by class (row) and prediction (column), (K, K).
+        classes: K names.
+    """
+    counts = confusion.double().numpy()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    is_labelled = len(classes) <= LABELLED_CLASSES
+    figure = Figure(figsize=(11, 8.2) if not is_labelled else (6 + 0.28 * len(classes),) * 2, dpi=120)
+    matrix, text = (figure.subplots(), None) if is_labelled else figure.subplots(1, 2, width_ratios=(3, 1.15))
+    shown = matrix.imshow(shares, cmap="magma_r", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(shown, ax=matrix, shrink=0.7, pad=0.02, label="share of the class")
+    matrix.set(xlabel="predicted", ylabel="class")
+    matrix.set_title(f"top-1 {counts.trace() / max(counts.sum(), 1):.1%} of {int(counts.sum())} pictures", loc="left")
+    if text is None:
+        matrix.set_xticks(range(len(classes)), classes, rotation=90)
+        matrix.set_yticks(range(len(classes)), classes)
+        if len(classes) <= 12:
+            for row, column in np.ndindex(*shares.shape):
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                value = f"{shares[row, column]:.2f}" if counts[row, column] else ""
+                matrix.text(column, row, value, ha="center", va="center", color=colour, fontsize=9)
+    else:
+        matrix.set(xticks=[], yticks=[])
+        text.axis("off")
+        lines = [f"{share:4.0%}  {a} → {b}" for a, b, share in most_confused(confusion, classes, TOP_PAIRS)]
+        text.set_title("most confused: share, class → prediction", loc="left", fontsize=9)
+        text.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=9, linespacing=1.6)
+    figure.tight_layout()
+    return _drawn(figure)
+
+
+def most_confused(confusion: Int64[Tensor, "k k"], classes: Sequence[str], count: int) -> list[tuple[str, str, float]]:
+    """Return (class, prediction, share of the class) of the most frequent mistakes, the worst first."""
+    shares = confusion.double() / confusion.sum(dim=1, keepdim=True).clamp(min=1)
+    shares.fill_diagonal_(0)
+    values, places = shares.flatten().sort(descending=True, stable=True)
+    worst = zip(values[:count].tolist(), places[:count].tolist(), strict=True)
+    return [(classes[k // len(classes)], classes[k % len(classes)], value) for value, k in worst if value > 0]
+
+
+def sample_figure(
+    images: UInt8[Tensor, "n h w 3"],
+    labels: Int64[Tensor, " n"],
+    predicted: Int64[Tensor, " n"],
+    classes: Sequence[str],
+    columns: int = 8,
+) -> Image.Image:
+    """Return pictures with their class, framed green where the prediction is right, red with both names where not.
+
+    Args:
+        images: sRGB, 0 to 255, (N, H, W, 3).
+        labels: (N,).
+        predicted: (N,).
+        classes: their names.
+        columns: pictures a row.
+    """
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    figure = Figure(figsize=(1.5 * columns, 1.85 * rows), dpi=120)
+    grid = np.atleast_1d(figure.subplots(rows, columns)).flatten()
+    for panel in grid[len(images) :]:
+        panel.axis("off")
+    for panel, image, label, guess in zip(grid, images, labels.tolist(), predicted.tolist(), strict=False):
+        panel.imshow(image.numpy(), interpolation="nearest" if image.shape[0] < SAMPLE_PX else "auto")
+        panel.set(xticks=[], yticks=[])
+        colour = RIGHT if label == guess else WRONG
+        for spine in panel.spines.values():
+            spine.set(color=colour, linewidth=3)
+        title = classes[label] if label == guess else f"{classes[guess]}\n(is {classes[label]})"
+        panel.set_xlabel(title, color=colour, fontsize=8, labelpad=4)
+    figure.tight_layout(pad=0.6)
+    return _drawn(figure)
+
+
+def feature_figure(
+    image: Float[Tensor, "1 3 h w"], maps: Mapping[str, Float[Tensor, "1 _ _ _"]], columns: int = 12
+) -> Image.Image:
+    """Return the maps of one picture, a row a tap: the channels that vary most in it, each scaled by itself.
+
+    Args:
+        image: sRGB in [0, 1].
+        maps: by tap, (1, C, H, W).
+        columns: channels a tap.
+    """
+    figure = Figure(figsize=(0.95 * (columns + 1.4), 1.08 * len(maps) + 0.1), dpi=120)
+    grid = figure.subplots(len(maps), columns + 1, squeeze=False, gridspec_kw={"hspace": 0.06, "wspace": 0.04})
+    for panel in grid.flatten():
+        panel.axis("off")
+    grid[0, 0].imshow(image[0].permute(1, 2, 0).clamp(0, 1).numpy(), interpolation="nearest")
+    for row, (name, values) in zip(grid, maps.items(), strict=True):
+        channels = values[0].float()
+        label = f"{name}\n{len(channels)} channels\n{channels.shape[1]} x {channels.shape[2]}"
+        above = row[0] is grid[0, 0]
+        row[0].text(-0.08 if above else 0.5, 0.5, label, transform=row[0].transAxes, fontsize=7.5, va="center",
+                    ha="right" if above else "center")  # fmt: skip
+        order = channels.flatten(1).std(dim=1, correction=0).argsort(descending=True, stable=True)
+        for panel, channel in zip(row[1:], channels[order[:columns]], strict=False):
+            panel.imshow(channel.numpy(), cmap="magma", interpolation="nearest")
+    figure.subplots_adjust(left=0.075, right=0.995, top=0.99, bottom=0.01)
+    return _drawn(figure)
+
+
+def filter_figure(network: nn.Module) -> Image.Image | None:
+    """Return the filters of the first convolution as colours around grey, each scaled by itself.
+
+    None where no convolution takes the three colours.
+    """
+    found = (module for module in network.modules() if isinstance(module, nn.Conv2d) and module.weight.shape[1] == 3)
+    first = next(found, None)
+    if first is None:
+        return None
+    weight = first.weight.detach().float().cpu()  # (c, 3, k, k)
+    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
+    coloured = 0.5 + 0.5 * weight / torch.where(largest > 0, largest, 1)
+    columns = min(FILTERS_A_ROW, len(coloured))
+    rows = math.ceil(len(coloured) / columns)
+    side = coloured.shape[-1]
+    zoom = max(1, 48 // side)
+    sheet = torch.ones(3, rows * (side * zoom + 4) + 4, columns * (side * zoom + 4) + 4)
+    for number, tile in enumerate(coloured.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)):
+        top, left = (4 + (side * zoom + 4) * place for place in divmod(number, columns))
+        sheet[:, top : top + side * zoom, left : left + side * zoom] = tile
+    return Image.fromarray(sheet.mul(255).round().byte().permute(1, 2, 0).numpy())
+
+
+def _drawn(figure: Figure) -> Image.Image:
+    """Return a figure as a picture, without a window or pyplot's global list of figures."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,0 +1,128 @@
+"""What a measurement becomes: a table on screen, scalars, pictures and the row of the table of runs."""
+
+import torch
+from PIL import Image
+
+from nstkit.backbones.features import Backbone
+from nstkit.backbones.spec import BackboneSpec
+from nstkit.config import Precision
+from nstkit.datasets import load_dataset
+from nstkit.datasets.arrays import Dataset
+from nstkit.pictures import to_tensor
+from nstkit.quality import figures
+from nstkit.quality.config import QualityConfig
+from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, measure_quality
+from nstkit.quality.sample import batches, stratified
+from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
+from nstkit.runs import MEASURE_KEYS, Run
+
+SAMPLES = 32  # test pictures on the sheet of predictions
+
+
+class Pictures:
+    """The data set, read once for each size of picture."""
+
+    def __init__(self, config: QualityConfig) -> None:
+        self._config = config
+        self._read: dict[int | None, Dataset] = {}
+
+    def load(self, spec: BackboneSpec) -> tuple[Dataset, int]:
+        """Return the data set and the side [px] at which this backbone shall see it."""
+        config, header = self._config, read_header(spec)
+        size_px = config.image_size or (header["input"]["size_px"] if header is not None else None)
+        # CIFAR-100 has one size: enlarged are the pictures that are looked at, batch by batch, not all 60,000.
+        key = None if config.dataset == "cifar100" else size_px
+        if key not in self._read:
+            self._read[key] = load_dataset(config.dataset, config.data_dir, key)
+        return self._read[key], size_px or self._read[key].size_px
+
+
+def measure_spec(
+    spec: BackboneSpec,
+    backbone: Backbone,
+    data: Dataset,
+    config: QualityConfig,
+    device: torch.device,
+    precision: Precision,
+) -> Quality:
+    """Return the quality of a backbone by its name, with its random twin unless `--no-baseline`."""
+    header = read_header(spec)
+    if spec.weights == "random":  # a draw like its twin, so treated like it
+        order = stratified(data.train.labels, config.limit)
+        image, _ = next(batches(data.train, order, device, config.image_size))
+        settle_batchnorm(backbone.to(device), image)
+    return measure_quality(
+        backbone,
+        data,
+        device=device,
+        precision=precision,
+        taps=config.taps or None,
+        limit=config.limit,
+        size_px=config.image_size,
+        use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
+        baseline=random_twin(spec) if config.baseline else None,
+    )
+
+
+def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
+    """Write scalars, pictures and the row of one backbone into its run."""
+    run.log(0, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
+    for name, picture in draw(backbone, data, quality, config.image_size).items():
+        run.save_picture(f"{name}.png", picture)
+        run.show_picture(f"image/{name}", to_tensor(picture))
+    settings = {
+        "command": "quality",
+        "backbone": backbone.label,
+        **{key: backbone.facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
+        "content": data.name,  # the pictures it looked at; `dataset` is what it was trained on
+        "size_px": config.image_size,
+        "seed": config.seed,
+    }
+    run.compare_by(settings, {key: quality.values[key] for key in MEASURE_KEYS if key in quality.values})
+
+
+def print_table(backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
+    """Print what was measured."""
+    beside = "; in brackets: the same architecture, random weights" if config.baseline else ""
+    train, test = min(config.limit, len(data.train)), len(quality.order)
+    print(f"\n{backbone.label} on {data.name}, {config.image_size} px, {train:,} + {test:,} pictures{beside}")
+    print(format_table(quality), end="\n\n")
+
+
+def draw(backbone: Backbone, data: Dataset, quality: Quality, size_px: int | None = None) -> dict[str, Image.Image]:
+    """Return the pictures of one measurement by name; the ones that need a fitting head only where there is one."""
+    found = {}
+    if quality.confusion is not None and quality.predicted is not None:
+        found["confusion"] = figures.confusion_figure(quality.confusion, data.classes)
+        images, labels = next(iter(data.test.read(quality.order[:SAMPLES], SAMPLES)))
+        predicted = quality.predicted[: len(labels)]
+        found["predictions"] = figures.sample_figure(images.cpu(), labels.cpu(), predicted, data.classes)
+    device = next(backbone.network.parameters()).device
+    image, _ = next(batches(data.test, quality.order[:1], device, size_px))
+    with torch.no_grad():
+        maps = {name: values.cpu() for name, values in backbone.features(image, quality.taps).items()}
+    found["feature_maps"] = figures.feature_figure(image.cpu(), maps)
+    if (filters := figures.filter_figure(backbone.network)) is not None:
+        found["filters"] = filters
+    return found
+
+
+def format_table(quality: Quality) -> str:
+    """Return the measures as text: a row a tap, the random twin's value in brackets."""
+    names = [measure.name.removeprefix("extractor/") for measure in PER_TAP]
+    width = max(len("style taps"), *map(len, quality.taps))
+    rows = [(tap, [f"{name}/{tap}" for name in names]) for tap in quality.taps]
+    if any(f"extractor/{name}" in quality.values for name in names):
+        rows.append(("style taps", names))
+    lines = [" " * width + "".join(f"{name:>18s}" for name in names)]
+    lines += [f"{title:{width}s}" + "".join(f"{_cell(quality, tag):>18s}" for tag in tags) for title, tags in rows]
+    if quality.confusion is not None:
+        heads = [measure.name.removeprefix("extractor/") for measure in CLASSIFICATION]
+        lines.append("   ".join(f"{name} {_cell(quality, name)}" for name in heads))
+    return "\n".join(lines)
+
+
+def _cell(quality: Quality, tag: str) -> str:
+    """Return `trained (random)`."""
+    random = quality.values.get(f"random/{tag}")
+    return f"{quality.values[f'extractor/{tag}']:.3f}" + ("" if random is None else f" ({random:.3f})")

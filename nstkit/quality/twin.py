@@ -1,0 +1,92 @@
+"""The same architecture with random weights: what every measure is held against."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nstkit.backbones.features import Backbone
+from nstkit.backbones.initialise import kaiming_init
+from nstkit.backbones.load import load_backbone, read_exported
+from nstkit.backbones.spec import BackboneSpec, parse_backbone
+from nstkit.backbones.vgg import VGG
+from nstkit.checkpoint import read_checkpoint
+
+
+def random_twin(spec: str | BackboneSpec) -> Backbone:
+    """Return the architecture that `spec` names with random weights, on the CPU. The global random state stays.
+
+    NAME[@WEIGHTS] gives NAME@random, as its library initialises it; NAME@random:SEED the next seed. A checkpoint of
+    ours gives its architecture with Kaiming's initialisation. Its batch norm has no statistics yet: see
+    `settle_batchnorm`.
+
+    Raises:
+        UserError: as `nstkit.backbones.load.load_backbone`.
+    """
+    spec = parse_backbone(spec) if isinstance(spec, str) else spec
+    with _kept_random_state():
+        if spec.name is not None:
+            seed = spec.seed + 1 if spec.weights == "random" else 0
+            text = f"{spec.name}@random:{seed}"
+            return load_backbone(replace(spec, text=text, weights="random", path=None, seed=seed))
+        twin = load_backbone(spec)
+        content = read_header(spec)
+        assert content is not None
+        torch.manual_seed(0)
+        network = _build(content["arch"])
+        kaiming_init(network)
+        twin.network.load_state_dict(network.state_dict())
+        twin.label, twin.quality = f"{twin.label}-random", {}
+        return twin
+
+
+def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
+    """Return what a checkpoint or an exported folder of ours says of itself, None for NAME[@WEIGHTS]."""
+    if spec.name is not None:
+        return None
+    assert spec.path is not None
+    return read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
+
+
+def _build(arch: dict[str, Any]) -> nn.Module:
+    """Return the network of a checkpoint's `arch`, not yet trained."""
+    return VGG(**arch)
+
+
+@torch.no_grad()
+def settle_batchnorm(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> None:
+    """Give each batch norm of a random network the statistics of these pictures, in place.
+
+    A network that was never trained keeps mean 0 and variance 1 there, which are not its activations' own: signals
+    then grow or vanish with depth, and it would be a worse one than what training starts from.
+
+    Args:
+        backbone: in eval mode, and left so.
+        image: pictures, sRGB in [0, 1]; at least 2.
+    """
+    norms = [module for module in backbone.network.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative: after one batch the statistics are that batch's
+        norm.train()
+    try:
+        backbone.network(((image - backbone.mean) / backbone.std).contiguous(memory_format=backbone.memory_format))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+@contextlib.contextmanager
+def _kept_random_state() -> Iterator[None]:
+    """Keep what happens inside from the global random numbers of every device."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield
