@@ -3,25 +3,57 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from nstkit.backbones.initialise import kaiming_init
-from nstkit.backbones.vgg import VGG
+from nstkit.backbones.build import arch_of, build_network
+from nstkit.backbones.initialise import initialise
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset
+from nstkit.errors import UserError
 from nstkit.hardware import autocast, choose_memory_format
 from train_backbone.config import TrainConfig
 
 PROBE_BATCH = 64
 
 
-def build_model(config: TrainConfig, classes: int) -> VGG:
-    """Return the network of the settings with its initial weights."""
-    model = VGG(config.arch, norm=config.norm, width=config.width, classes=classes)
-    if config.init == "kaiming":
-        kaiming_init(model)
+def build_model(config: TrainConfig, classes: int, image_size: int, images: Tensor | None = None) -> nn.Module:
+    """Return the network of the settings with its initial weights; its `arguments` is the `arch` of its checkpoints.
+
+    Args:
+        config: the settings.
+        classes: how many logits.
+        image_size: side of the training pictures [px].
+        images: (N, 3, H, W), normalised training pictures, which `--init lsuv` looks at.
+
+    Raises:
+        UserError: for an unknown network, or one that gives no logits of such pictures.
+    """
+    arch = arch_of(
+        config.arch, norm=config.norm, width=config.width, head=config.head, classes=classes, image_size=image_size
+    )
+    model = build_network(arch, factory=config.arch if ":" in config.arch else None)
+    initialise(model, config.init or ("default" if "library" in arch else "kaiming"), images)
+    check_logits(model, classes, image_size)
     return model
+
+
+def check_logits(model: nn.Module, classes: int, image_size: int) -> None:
+    """Raise `UserError` if the network does not make (2, classes) of two pictures. It is left as it was."""
+    name = model.arguments["arch"]
+    # Of a copy in training mode: some networks give more than the logits there, and batch norm keeps statistics.
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            logits = copy.deepcopy(model).train()(torch.rand(2, 3, image_size, image_size))
+        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"--arch {name}: it does not take pictures of {image_size} px ({reason}). Use a larger --image-size or "
+                f"another network."
+            ) from error
+    if not isinstance(logits, Tensor) or logits.shape != (2, classes):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"--arch {name}: it gives {found} of two pictures in training, not logits (2, {classes}).")
 
 
 def prefer_memory_format(model: nn.Module, data: Dataset, precision: Precision) -> nn.Module:

@@ -35,7 +35,7 @@ def main() -> None:
     pairs = [] if config.list_taps else read_pairs(config)
     check_outputs(config, len(pairs) * len(specs))
     for spec in specs:
-        backbone = load_backbone(spec, pooling=config.pooling).to(device)
+        backbone = load_backbone(spec, pooling=config.pooling, factory=config.arch).to(device)
         backbone.check_taps((*config.style_taps, *config.content_taps))
         if config.list_taps:
             print_taps(backbone)

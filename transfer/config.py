@@ -29,6 +29,8 @@ class TransferConfig(CommandConfig):
     backbone: tuple[str, ...] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3,
     vgg19@weights.safetensors; NAME is ours (vgg11 to vgg19, _bn), timm's or torchvision's. One run each."""
+    arch: str | None = None
+    """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
     content: tuple[Path, ...] = ()
     """Picture(s) or folder(s) of them. None given = a sample photograph."""
     style: tuple[Path, ...] = ()

@@ -39,6 +39,6 @@ def stylize(
         for image in (content, style)
     ]
     if not isinstance(backbone, Backbone):
-        backbone = load_backbone(backbone, pooling=config.pooling)
+        backbone = load_backbone(backbone, pooling=config.pooling, factory=config.arch)
     result = paint(*images, backbone.to(device), config, precision).image
     return result if isinstance(content, Tensor) else to_picture(result)

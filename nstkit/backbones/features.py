@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from nstkit.errors import UserError, nearest
 
-PROBE_PX = 128  # side of the picture by which channels and strides are found; InceptionV3 needs 75
-
 
 @dataclass(frozen=True)
 class Tap:
@@ -152,34 +150,3 @@ def use_average_pooling(network: nn.Module) -> nn.Module:
                 average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, ceil_mode=child.ceil_mode)
                 setattr(parent, name, average)
     return network
-
-
-@torch.no_grad()
-def discover_taps(network: nn.Module) -> dict[str, Tap]:
-    """Return a tap for every module whose output is one feature map (B, C, H, W), by module path, in order of depth."""
-    freeze(network)
-    seen: dict[str, tuple[Tensor, int]] = {}
-
-    def keep(path: str):
-        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
-            # Of a square picture: what is not square is tokens by heads, or has its channels last.
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-2] == output.shape[-1] > 1:
-                seen.setdefault(path, (output, output._version))
-
-        return hook
-
-    handles = [module.register_forward_hook(keep(path)) for path, module in network.named_modules() if path]
-    try:
-        network(torch.rand(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0)))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {
-        path: Tap(path, path, output.shape[1], _stride(output), is_overwritten=output._version != version)
-        for path, (output, version) in seen.items()
-    }
-
-
-def _stride(output: Tensor) -> int:
-    """Return the power of two nearest to the picture's side over the map's: unpadded convolutions lose a few pixels."""
-    return 2 ** round(torch.tensor(PROBE_PX / output.shape[-2]).log2().item())

@@ -8,30 +8,33 @@ import torch
 from torch import nn
 
 from nstkit.backbones import vgg
-from nstkit.backbones.features import Backbone, Tap, discover_taps, use_average_pooling
+from nstkit.backbones.build import build_network
+from nstkit.backbones.features import Backbone, Tap, use_average_pooling
 from nstkit.backbones.initialise import kaiming_init
-from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone
-from nstkit.backbones.weights import is_head, load_weights, read_weights
+from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone, split_norm
+from nstkit.backbones.taps import find_taps
+from nstkit.backbones.weights import load_weights, read_normalisation, read_weights
 from nstkit.checkpoint import REQUIRED, read_checkpoint
 from nstkit.errors import UserError, nearest
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-DEEPEST_STRIDE = 16  # maps of stride 32 hold hardly any positions of a small picture
 
 
-def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max") -> Backbone:
+def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max", factory: str | None = None) -> Backbone:
     """Return the extractor that `spec` names (see `nstkit.backbones.spec`), on the CPU.
 
     Args:
         spec: such as `ckpt.pt`, `vgg19`, `vgg19@random:3`, `resnet50.a1_in1k`, `vgg19@weights.safetensors`.
         pooling: `avg` replaces the network's max pooling.
+        factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
-        UserError: for an unknown name, or weights that are missing, corrupt or do not fit.
+        UserError: for an unknown name, weights that are missing, corrupt or do not fit, or a checkpoint whose factory
+            was not given.
     """
     spec = parse_backbone(spec) if isinstance(spec, str) else spec
     if spec.name is None:
-        backbone = _load_own(spec)
+        backbone = _load_own(spec, factory)
     elif (own := split_norm(spec.name)) is not None:
         backbone = _load_vgg(spec, *own)
     else:
@@ -41,24 +44,22 @@ def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max") -> Back
     return backbone
 
 
-def split_norm(name: str) -> tuple[str, str] | None:
-    """Return (arch, norm) of one of our own names such as `vgg19_bn`, None for any other."""
-    arch, _, suffix = name.partition("_")
-    if arch in vgg.CONVOLUTIONS and suffix in ("", "bn"):
-        return arch, "batch" if suffix else "none"
-    return None
-
-
-def _load_own(spec: BackboneSpec) -> Backbone:
+def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:
     """Return a checkpoint's or an exported folder's network."""
     assert spec.path is not None
     content = read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
-    network = vgg.VGG(**content["arch"])
+    try:
+        network = build_network(content["arch"], factory=factory)
+    except UserError as error:
+        raise UserError(f"--backbone {spec.text}: {error}") from error
     load_weights(network, content["model"], spec.path)
     trained = content["config"]
     # An export has its batch norm folded: how it was trained is what it is compared by.
     facts = {**content["arch"], **{key: trained[key] for key in ("norm", "dataset", "epochs") if key in trained}}
-    return vgg_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
+    if isinstance(network, vgg.VGG):
+        return vgg_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
+    facts["norm"] = None  # the setting is of our own networks
+    return library_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
 
 
 def read_exported(folder: Path) -> dict[str, Any]:
@@ -73,14 +74,16 @@ def read_exported(folder: Path) -> dict[str, Any]:
 
 def _load_vgg(spec: BackboneSpec, arch: str, norm: str) -> Backbone:
     network = vgg.VGG(arch, norm=norm)
+    normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     if spec.weights == "random":
         torch.manual_seed(spec.seed)
         kaiming_init(network)
     elif spec.weights == "pretrained":
         load_weights(network, _create_timm(str(spec.name), pretrained=True).state_dict(), Path(spec.text))
     else:
+        assert spec.path is not None
         load_weights(network, read_weights(spec.path), spec.path)
-    normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+        normalisation = read_normalisation(spec.path) or normalisation
     return vgg_backbone(network, spec, normalisation, {"arch": arch, "norm": norm, "width": 1.0})
 
 
@@ -133,41 +136,44 @@ def _load_library(spec: BackboneSpec) -> Backbone:
             f"{nearest(name, names)} Give a name, NAME@random, NAME@FILE, or a checkpoint's path."
         )
     if spec.weights == "file":
+        assert spec.path is not None
         load_weights(network, read_weights(spec.path), spec.path)
+        normalisation = read_normalisation(spec.path) or normalisation
+    return library_backbone(network, spec, normalisation, {"arch": name})
+
+
+def library_backbone(
+    network: nn.Module,
+    spec: BackboneSpec,
+    normalisation: dict[str, Any],
+    facts: dict[str, Any],
+    taps: dict[str, Any] | None = None,
+    quality: dict[str, float] | None = None,
+) -> Backbone:
+    """Return a network that is not ours as an extractor, its taps found by a look; those in `taps` are the default.
+
+    Raises:
+        UserError: for a network without convolutional feature maps.
+    """
     try:
-        taps = discover_taps(network)
-    except (AssertionError, RuntimeError, ValueError) as error:  # one of a fixed input size
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"--backbone {spec.text}: {name} does not take pictures of any size ({reason}); choose a CNN."
-        ) from error
-    stages = stage_taps(network, taps)
-    if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None) or len(stages) < 2:
-        raise UserError(f"--backbone {spec.text}: {name} has no convolutional feature maps; choose a CNN.")
-    shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE] or [tap.name for tap in stages]
+        all_taps, style, content = find_taps(network)
+    except ValueError as error:
+        raise UserError(f"--backbone {spec.text}: {facts['arch']} {error}; choose a CNN.") from error
+    chosen = {
+        part: [name for name in (taps or {}).get(part, ()) if name in all_taps] or default
+        for part, default in (("style", style), ("content", content))
+    }
     return Backbone(
         network,
         label=spec.label,
-        taps={**{tap.name: tap for tap in stages}, **taps},
-        style_taps=shallow,
-        content_taps=shallow[-1:],
+        taps=all_taps,
+        style_taps=chosen["style"],
+        content_taps=chosen["content"],
         mean=normalisation["mean"],
         std=normalisation["std"],
-        facts={"arch": name},
+        facts=facts,
+        quality=quality,
     )
-
-
-def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
-    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last module at each stride."""
-    published = [info["module"] for info in getattr(network, "feature_info", []) or []]
-    paths = {k: path for k, path in enumerate(published) if path in taps}
-    if not paths:
-        by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path)}
-        paths = dict(enumerate(by_stride.values()))
-    return [
-        Tap(f"stage{k}", path, taps[path].channels, taps[path].stride, taps[path].is_overwritten)
-        for k, path in paths.items()
-    ]
 
 
 def _create_timm(name: str, *, pretrained: bool) -> nn.Module:

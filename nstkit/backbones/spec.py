@@ -8,13 +8,14 @@ NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from nstkit.errors import UserError
 
 Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
 Norm = Literal["batch", "none"]
-Init = Literal["kaiming", "default"]
+Init = Literal["kaiming", "kaiming-fan-in", "lsuv", "xavier", "default"]
+Head = Literal["gap", "fc4096"]
 Pooling = Literal["max", "avg"]
 
 CARRIED = Path(__file__).parent.parent / "carried"  # the exported backbone that comes with the package
@@ -91,6 +92,14 @@ def parse_backbone(text: str) -> BackboneSpec:
     if not path.is_file():
         raise UserError(f"--backbone {text}: no such weights ({path.absolute()}).")
     return BackboneSpec(text, name, "file", path)
+
+
+def split_norm(name: str) -> tuple[Arch, Norm] | None:
+    """Return (arch, norm) of one of our own names such as `vgg19_bn`, None for any other."""
+    arch, _, suffix = name.partition("_")
+    if arch in get_args(Arch) and suffix in ("", "bn"):
+        return arch, "batch" if suffix else "none"
+    return None
 
 
 def _checkpoint_in(folder: Path) -> Path:

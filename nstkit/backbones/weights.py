@@ -1,5 +1,6 @@
 """Weights out of a file of any origin, and into a network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     )
     if not tensors:
         raise UserError(f"{path}: holds no weights by name. Save a network's state_dict().")
+    if "n_averaged" in tensors and all(name == "n_averaged" or name.startswith("module.") for name in tensors):
+        del tensors["n_averaged"]  # of torch.optim.swa_utils.AveragedModel
     for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def read_normalisation(path: Path) -> dict[str, Any] | None:
+    """Return `mean` and `std` that the weights of a checkpoint or exported folder of ours belong to; else None."""
+    if path.suffix != ".safetensors":
+        content = read_torch_file(path)
+        return content.get("input") if isinstance(content, dict) and content.get("format") == FORMAT else None
+    try:
+        return json.loads((path.parent / "config.json").read_text())["nstkit"]["input"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:

@@ -243,6 +243,28 @@ def test_list_taps_prints_them_and_writes_nothing(checkpoint, tmp_path, call_com
     assert not (tmp_path / "runs").exists()
 
 
+def test_factory_of_a_checkpoint_runs_only_with_the_flag(checkpoint, tmp_path, call_command, capsys, monkeypatch):
+    code = "from torch import nn\n\ndef build(num_classes):\n    pool = nn.AdaptiveAvgPool2d(1)\n"
+    code += "    body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2))\n"
+    code += "    return nn.Sequential(body, pool, nn.Flatten(), nn.Linear(4, num_classes))\n"
+    (tmp_path / "painters_own.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    arch = {"arch": "painters_own:build", "library": "factory", "classes": 3}
+    weights = {"0.0.weight": torch.rand(4, 3, 3, 3), "0.0.bias": torch.rand(4)}
+    weights |= {"3.weight": torch.rand(3, 4), "3.bias": torch.rand(3)}
+    content = {**torch.load(checkpoint, weights_only=True), "arch": arch, "model": weights}
+    torch.save(content, tmp_path / "a.pt")
+    words = ("--backbone", tmp_path / "a.pt", "--list-taps")
+    assert call_command(main, *words) == 2
+    assert "add --arch painters_own:build" in capsys.readouterr().err
+    assert "painters_own" not in sys.modules
+    try:
+        assert call_command(main, *words, "--arch", "painters_own:build") == 0
+    finally:
+        sys.modules.pop("painters_own", None)
+    assert re.search(r"^0\.1 +4 +2", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_print_config_is_json_that_config_takes(checkpoint, tmp_path, call_command, capsys):
     words = ("--backbone", checkpoint, "--style-taps", "relu1_1", "relu2_1", "--loss", "gatys", "--print-config")
     assert call_command(main, *words, "--runs-dir", tmp_path / "runs", "--device", "cpu") == 0

@@ -31,7 +31,7 @@ def test_each_optimizer_has_its_own_step(optimizer, lr):
 def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
     config = TransferConfig().resolved()
     open_ones = {name for name, value in settings_of(config).items() if value is None}
-    assert open_ones <= {"out", "run_name"}
+    assert open_ones <= {"arch", "out", "run_name"}
     assert config.resolved() == config
 
 

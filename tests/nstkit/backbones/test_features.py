@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import vgg as tv
 
-from nstkit.backbones.features import Backbone, Tap, discover_taps, freeze, use_average_pooling
+from nstkit.backbones.features import Backbone, Tap, freeze, use_average_pooling
+from nstkit.backbones.taps import discover_taps
 from nstkit.backbones.vgg import tap_strides
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from torchvision.models import get_model
 from torchvision.models import vgg as tv
 
 import nstkit
-from nstkit.backbones.features import discover_taps
-from nstkit.backbones.load import load_backbone, split_norm, stage_taps
-from nstkit.backbones.spec import CARRIED
-from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
+from nstkit.backbones.build import build_network
+from nstkit.backbones.load import load_backbone
+from nstkit.backbones.spec import CARRIED, split_norm
+from nstkit.backbones.taps import default_taps, discover_taps, stage_taps
+from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS, VGG
 from nstkit.backbones.weights import read_weights
 from nstkit.checkpoint import write_checkpoint
 from nstkit.export import export
@@ -307,3 +309,131 @@ def test_imagenet_vgg19_gives_torchvisions_maps(image):
     # Trained weights, not what a random network would give: deep channels differ in strength by far.
     strength = found["relu5_1"].mean(dim=(0, 2, 3))
     assert strength.max() > 10 * strength.median()
+
+
+# Checkpoints of networks that are not ours
+
+
+def _timm_content(make_content, name="test_resnet", small=True, **changes):
+    torch.manual_seed(3)
+    network = build_network({"arch": name, "library": "timm", "classes": 3, "small_stem": small}).eval()
+    return network, make_content(network, config={"dataset": "patterns", "epochs": 2, "norm": "batch"}, **changes)
+
+
+def test_checkpoint_of_timms_network_brings_all_of_its_own(tmp_path, make_content, image):
+    network, content = _timm_content(make_content, taps={"style": ["stage0", "layer2"], "content": ["stage3"]})
+    write_checkpoint(tmp_path / "a.pt", content)
+    backbone = load_backbone("a.pt")
+    assert (backbone.style_taps, backbone.content_taps) == (("stage0", "layer2"), ("stage3",))
+    assert backbone.quality == {"extractor/top1": 0.5, "val/top1": 0.25}
+    assert (backbone.facts["arch"], backbone.facts["dataset"], backbone.facts["epochs"]) == (
+        "test_resnet",
+        "patterns",
+        2,
+    )
+    assert backbone.facts["norm"] is None
+    normalised = (image - torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+    maps = network.layer1(network.maxpool(network.act1(network.bn1(network.conv1(normalised)))))
+    found = backbone.features(image, ["stage1", "stage0"])
+    assert torch.allclose(found["stage1"], maps, rtol=1e-4, atol=1e-5)
+    assert found["stage0"].shape[2:] == image.shape[2:]  # the small stem
+
+
+@pytest.mark.parametrize("taps", [{"style": ["relu1_1"], "content": ["relu4_2"]}, {"style": [], "content": []}, {}])
+def test_checkpoint_without_taps_of_its_network_gets_the_stages(tmp_path, make_content, taps):
+    _, content = _timm_content(make_content, small=False, taps=taps)
+    write_checkpoint(tmp_path / "a.pt", content)
+    backbone = load_backbone("a.pt")
+    assert backbone.style_taps == ("stage0", "stage1", "stage2", "stage3")
+    assert backbone.content_taps == ("stage3",)
+
+
+FACTORY = """
+from pathlib import Path
+from torch import nn
+
+Path(__file__).with_name("was-imported").touch()
+
+def build(num_classes):
+    body = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 6, 3, padding=1))
+    return nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, num_classes))
+"""
+
+
+@pytest.fixture
+def factory_checkpoint(tmp_path, monkeypatch, make_content):
+    """A checkpoint that names a factory of the user's, which leaves a trace when it is imported."""
+    (tmp_path / "my_backbone.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(tmp_path)
+    network = build_network(
+        {"arch": "my_backbone:build", "library": "factory", "classes": 3}, factory="my_backbone:build"
+    )
+    write_checkpoint(tmp_path / "a.pt", make_content(network, taps={"style": ["0.1"], "content": ["0.3"]}))
+    (tmp_path / "was-imported").unlink()
+    sys.modules.pop("my_backbone")
+    yield network
+    sys.modules.pop("my_backbone", None)
+
+
+def test_checkpoint_of_a_factory_needs_the_flag(factory_checkpoint, user_error):
+    with user_error("--backbone a.pt", "add --arch my_backbone:build"):
+        load_backbone("a.pt")
+    with user_error("--arch os:getcwd is another"):
+        load_backbone("a.pt", factory="os:getcwd")
+    assert not Path("was-imported").exists()
+    assert "my_backbone" not in sys.modules
+
+
+def test_checkpoint_of_a_factory_paints_with_the_flag(factory_checkpoint, image):
+    backbone = load_backbone("a.pt", factory="my_backbone:build")
+    assert Path("was-imported").exists()
+    normalised = (image - torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+    found = backbone.features(image, ["0.1", "0.3"])
+    assert (backbone.style_taps, backbone.content_taps) == (("0.1",), ("0.3",))
+    assert torch.allclose(found["0.3"], factory_checkpoint[0](normalised), rtol=1e-4, atol=1e-5)
+    assert [(tap.name, tap.stride) for tap in backbone.taps.values()][:2] == [("stage0", 1), ("stage1", 2)]
+
+
+def test_default_taps_leave_the_network_as_it_was():
+    network = build_network({"arch": "test_resnet", "library": "timm", "classes": 3, "small_stem": False}).train()
+    assert default_taps(network) == {"style": ["stage0", "stage1", "stage2", "stage3"], "content": ["stage3"]}
+    assert all(module.training for module in network.modules())
+    assert all(value.requires_grad for value in network.parameters())
+    assert any(getattr(module, "inplace", False) for module in network.modules())
+
+
+def test_default_taps_of_ours_are_gatys_and_of_tokens_none():
+    assert default_taps(VGG("vgg11", width=0.0625))["content"] == ["relu4_2"]
+    assert default_taps(timm.create_model("test_vit")) == {"style": [], "content": []}
+
+
+# Weights of ours under a name keep the normalisation that they were trained with
+
+
+def test_our_checkpoint_under_a_name_brings_its_normalisation(tmp_path, make_content, small_vgg):
+    write_checkpoint(tmp_path / "a.pt", make_content(small_vgg(width=1.0, norm="none")))
+    export(make_content(small_vgg(width=1.0, norm="none")), tmp_path / "out", half=True)
+    for text in ("vgg11@a.pt", "vgg11@out/model.safetensors"):
+        backbone = load_backbone(text)
+        assert backbone.mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+        assert backbone.std.flatten().tolist() == pytest.approx([0.2, 0.25, 0.3])
+
+
+def test_our_checkpoint_under_timms_name_brings_its_normalisation(tmp_path, make_content):
+    _, content = _timm_content(make_content, small=False)
+    write_checkpoint(tmp_path / "a.pt", content)
+    assert load_backbone("test_resnet@a.pt").mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+
+
+def test_foreign_weights_under_a_name_keep_the_names_normalisation(tmp_path, vgg11_weights):
+    torch.save(vgg11_weights, tmp_path / "w.pth")
+    save_file(vgg11_weights, tmp_path / "w.safetensors")
+    (tmp_path / "config.json").write_text('{"architectures": ["other"]}')
+    for text in ("vgg11@w.pth", "vgg11@w.safetensors"):
+        assert load_backbone(text).mean.flatten().tolist() == pytest.approx(IMAGENET[0])
+
+
+@pytest.mark.parametrize("name", ["swin_t", "xcit_nano_12_p16_224", "swin_v2_t"])
+def test_network_whose_maps_are_tokens_behind_a_stem_is_refused(user_error, name):
+    with user_error(f"--backbone {name}@random", "no convolutional feature maps", "choose a CNN"):
+        load_backbone(f"{name}@random")

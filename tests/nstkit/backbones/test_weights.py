@@ -120,3 +120,18 @@ def test_truncated_safetensors_is_refused_by_name(tmp_path, user_error):
     (tmp_path / "w.safetensors").write_bytes(whole[:-10])
     with user_error("w.safetensors", "not a whole safetensors file"):
         load_backbone("vgg11@w.safetensors")
+
+
+def test_weights_of_an_averaged_model(tmp_path, small_vgg):
+    network = small_vgg(norm="none")
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    averaged.update_parameters(network)
+    torch.save(averaged.state_dict(), tmp_path / "averaged.pt")
+    weights = read_weights(tmp_path / "averaged.pt")
+    assert list(weights) == list(network.state_dict())
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
+
+
+def test_a_network_of_its_own_n_averaged_keeps_it(tmp_path):
+    torch.save({"n_averaged": torch.ones(2), "conv.weight": torch.ones(3)}, tmp_path / "w.pt")
+    assert set(read_weights(tmp_path / "w.pt")) == {"n_averaged", "conv.weight"}

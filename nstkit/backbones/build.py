@@ -1,0 +1,157 @@
+"""A network from the `arch` of a checkpoint, and an `arch` from what the user typed.
+
+ours         {"arch": "vgg19", "norm": "batch", "width": 1.0, "classes": 100}, and "head": "fc4096" for the paper's
+timm's       {"arch": "resnet18", "library": "timm", "classes": 100, "small_stem": True}
+a factory    {"arch": "package.module:function", "library": "factory", "classes": 100}
+
+A factory is code. A file that names one never makes it run: the user has to name the same one with `--arch`.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, get_args
+
+from torch import nn
+
+from nstkit.backbones import stem, vgg
+from nstkit.backbones.spec import Arch, Head, Norm, split_norm
+from nstkit.errors import UserError, nearest
+
+SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
+
+
+def arch_of(
+    name: str,
+    *,
+    norm: Norm = "batch",
+    width: float = 1.0,
+    head: Head = "gap",
+    classes: int,
+    image_size: int,
+) -> dict[str, Any]:
+    """Return the `arch` of a network by name: one of ours, then `package.module:function`, then timm's.
+
+    Args:
+        name: such as `vgg19`, `mypackage.networks:build`, `resnet18`.
+        norm: of ours alone.
+        width: of ours alone, factor on the channel counts.
+        head: of ours alone.
+        classes: how many logits.
+        image_size: side of the training pictures [px]; up to 64, timm's networks get a stem for small pictures.
+
+    Raises:
+        UserError: for an unknown name, or settings that the named network does not have.
+    """
+    if (own := split_norm(name)) is not None:
+        arch, suffix = own
+        if suffix == "batch" and norm == "none":
+            raise UserError(f"--arch {name} has batch norm, --norm none has not. Give --arch {arch} --norm none.")
+        return {"arch": arch, "norm": norm, "width": width, "classes": classes, **_head(head)}
+    wrong = {"--norm": (norm, "batch"), "--width": (width, 1.0), "--head": (head, "gap")}
+    if given := [f"{flag} {value}" for flag, (value, default) in wrong.items() if value != default]:
+        raise UserError(
+            f"--arch {name} with {', '.join(given)}: only the networks of this kit ({', '.join(get_args(Arch))}) have "
+            f"these settings. Leave them out."
+        )
+    if ":" in name:
+        _split_factory(name)
+        return {"arch": name, "library": "factory", "classes": classes}
+    import timm
+
+    if not timm.is_model(name) or "." in name:  # a tag names weights, and here they start at random
+        close = nearest(name, [*get_args(Arch), *timm.list_models()])
+        raise UserError(
+            f"--arch {name}: no network of this name here or in timm.{close} "
+            f"Give {', '.join(get_args(Arch))}, a name of timm's without a tag, or your own package.module:function."
+        )
+    return {"arch": name, "library": "timm", "classes": classes, "small_stem": image_size <= SMALL_PX}
+
+
+def _head(head: Head) -> dict[str, Head]:
+    return {} if head == "gap" else {"head": head}  # checkpoints of before have none
+
+
+def build_network(arch: dict[str, Any], *, factory: str | None = None) -> nn.Module:
+    """Return the network of a checkpoint's `arch`, with the weights that its library starts with.
+
+    Args:
+        arch: see the module's docstring.
+        factory: what the user gave as `--arch package.module:function`. A factory that a file names is imported only
+            if it is this one.
+
+    Returns:
+        A module from normalised pictures (B, 3, H, W) to logits (B, classes). Its `arguments` is `arch`.
+
+    Raises:
+        UserError: for an arch that is not known here, or a factory that was not asked for or does not work.
+    """
+    library, name, classes = arch.get("library"), arch.get("arch"), arch.get("classes")
+    if not isinstance(name, str) or not isinstance(classes, int):
+        raise UserError(f"a network of arch {name!r} with {classes!r} classes cannot be built.")
+    if library == "factory":
+        network = _call_factory(name, classes, factory)
+    elif library == "timm":
+        network = _create_timm(name, classes)
+        if arch.get("small_stem"):
+            stem.shrink_stem(network)
+    elif library is None and name in vgg.CONVOLUTIONS:
+        try:
+            network = vgg.VGG(**arch)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{name}: {error}. The file is of another version; update nstkit.") from error
+    else:
+        raise UserError(f"no network '{name}' of library {library!r} here. The file is of another version.")
+    network.arguments = dict(arch)
+    return network
+
+
+def _create_timm(name: str, classes: int) -> nn.Module:
+    import timm
+
+    # Without a look at the name timm would fetch what `hf-hub:` or `local-dir:` stand before.
+    if not timm.is_model(name):
+        raise UserError(f"the installed timm {timm.__version__} has no network '{name}'. Update timm.")
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=classes)
+    except Exception as error:  # timm's constructors raise a dozen kinds
+        raise UserError(f"{name}: timm could not make it with {classes} classes ({_reason(error)}).") from error
+
+
+def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
+    if name != allowed:
+        given = f"--arch {allowed} is another" if allowed else "code that a file names is not run"
+        raise UserError(f"the network was made by {name} ({given}). If you trust that code, add --arch {name}")
+    try:
+        function = _find_factory(name)
+        network = function(num_classes=classes)
+    except UserError:
+        raise
+    except Exception as error:  # it is the user's code
+        raise UserError(f"--arch {name}: it failed ({type(error).__name__}: {_reason(error)}); see --debug.") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"--arch {name}: it returned a {type(network).__name__}; it must return a torch.nn.Module.")
+    return network
+
+
+def _find_factory(name: str) -> Callable[..., Any]:
+    module_name, function_name = _split_factory(name)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"--arch {name}: {error}. Start the command where it can be imported from.") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UserError(f"--arch {name}: no function '{function_name}' there.{nearest(function_name, names)}")
+    return function
+
+
+def _split_factory(name: str) -> tuple[str, str]:
+    module, _, function = name.partition(":")
+    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise UserError(f"--arch {name}: not of the form package.module:function.")
+    return module, function
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
