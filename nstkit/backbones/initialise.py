@@ -106,11 +106,7 @@ def lsuv_init(network: nn.Module, images: Float[Tensor, "n 3 h w"]) -> None:
     layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     handles = [module.register_forward_hook(scale) for module in layers]
     try:
-        network.eval()  # without dropout
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.train()
-        network(images)
+        use_batch_statistics(network)(images)
     finally:
         for handle in handles:
             handle.remove()
@@ -120,6 +116,15 @@ def lsuv_init(network: nn.Module, images: Float[Tensor, "n 3 h w"]) -> None:
             value.copy_(statistics[name])
     if reached:
         list(reached)[-1].weight.mul_(0.1)
+
+
+def use_batch_statistics(network: nn.Module) -> nn.Module:
+    """Put a network into the mode of evaluation, without dropout, but its batch norm into that of training."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+    return network
 
 
 def fold_batchnorm(layers: nn.Sequential) -> nn.Sequential:

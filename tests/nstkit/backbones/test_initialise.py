@@ -4,10 +4,11 @@ import copy
 import math
 
 import pytest
+import timm
 import torch
 from torch import nn
 
-from nstkit.backbones.initialise import fold_batchnorm, kaiming_init
+from nstkit.backbones.initialise import fold_batchnorm, initialise, kaiming_init, lsuv_init
 from nstkit.backbones.vgg import VGG
 
 
@@ -101,3 +102,177 @@ def test_folding_a_plain_network_is_a_copy(small_vgg):
 def test_batch_norm_without_a_convolution_before_it_is_refused(layers):
     with pytest.raises(ValueError, match="does not follow a convolution"):
         fold_batchnorm(nn.Sequential(*layers))
+
+
+# The other initial weights
+
+
+@pytest.mark.parametrize(
+    ("init", "variance"),
+    [("kaiming", 2 / (256 * 9)), ("kaiming-fan-in", 2 / (64 * 9)), ("xavier", 2 / (256 * 9 + 64 * 9))],
+)
+def test_deviation_of_each(init, variance):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 256, 3)
+    initialise(conv, init)
+    assert conv.weight.std().item() == pytest.approx(math.sqrt(variance), rel=0.01)
+    assert torch.all(conv.bias == 0)
+
+
+@pytest.mark.parametrize("init", ["kaiming", "kaiming-fan-in", "xavier"])
+def test_each_group_of_channels_has_fans_of_its_own(init):
+    torch.manual_seed(0)
+    grouped, alone = nn.Conv2d(256, 512, 3, groups=8), nn.Conv2d(32, 64, 3)
+    initialise(grouped, init)
+    initialise(alone, init)
+    assert grouped.weight.std().item() == pytest.approx(alone.weight.std().item(), rel=0.03)
+
+
+def test_kaiming_is_torchs_for_the_same_seed():
+    torch.manual_seed(0)
+    ours, reference = nn.Conv2d(16, 24, 3), nn.Conv2d(16, 24, 3)
+    torch.manual_seed(1)
+    initialise(ours, "kaiming")
+    torch.manual_seed(1)
+    nn.init.kaiming_normal_(reference.weight, mode="fan_out", nonlinearity="relu")
+    assert torch.allclose(ours.weight, reference.weight, rtol=1e-6)
+
+
+def test_default_leaves_the_librarys_weights_and_its_zeros():
+    network = timm.create_model("test_resnet", zero_init_last=True)
+    before = copy.deepcopy(network.state_dict())
+    initialise(network, "default")
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.all(network.layer1[0].bn2.weight == 0)
+    initialise(network, "kaiming")
+    assert torch.all(network.layer1[0].bn2.weight == 1)
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_nfnet", "test_efficientnet", "test_vit"])
+@pytest.mark.parametrize("init", ["kaiming", "kaiming-fan-in", "xavier", "lsuv"])
+def test_networks_of_a_library_take_each(name, init):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=5).eval()
+    images = torch.rand(2, 3, *network.default_cfg["input_size"][1:])
+    initialise(network, init, images)
+    assert network(images).isfinite().all()
+    assert not network.training
+
+
+# LSUV
+
+
+@pytest.fixture
+def pictures():
+    """Smooth pictures of deviation 1, (32, 3, 32, 32)."""
+    coarse = torch.rand(32, 3, 5, 5, generator=torch.Generator().manual_seed(2))
+    images = nn.functional.interpolate(coarse, 32, mode="bicubic")
+    return (images - images.mean()) / images.std()
+
+
+def _output_deviations(network, images, kinds=(nn.Conv2d, nn.Linear)):
+    found = {}
+    handles = [
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: found.update({name: output.std().item()})
+        )
+        for name, module in network.named_modules()
+        if isinstance(module, kinds)
+    ]
+    with torch.no_grad():
+        network(images)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+@pytest.mark.parametrize("head", ["gap", "fc4096"])
+def test_lsuv_gives_every_layer_unit_deviation_and_small_logits(pictures, head):
+    torch.manual_seed(0)
+    network = VGG("vgg19", norm="none", width=0.0625, classes=7, head=head)
+    before = _output_deviations(network.eval(), pictures)
+    lsuv_init(network, pictures)
+    *hidden, logits = _output_deviations(network, pictures).values()
+    assert hidden == pytest.approx([1.0] * (16 if head == "gap" else 18), rel=1e-4)
+    assert logits == pytest.approx(0.1, rel=1e-4)
+    assert max(list(before.values())[8:]) < 0.5
+    assert all(torch.all(module.bias == 0) for module in network.modules() if hasattr(module, "bias"))
+
+
+def test_lsuv_scales_what_is_orthonormal(pictures):
+    torch.manual_seed(0)
+    network = VGG("vgg11", norm="none", width=0.0625, classes=7)
+    lsuv_init(network, pictures)
+    rows = network.features[3].weight.flatten(1)  # (8, 4 * 9)
+    gram = rows @ rows.T
+    assert torch.allclose(gram / gram[0, 0], torch.eye(8), atol=1e-5)
+
+
+def test_lsuv_with_batch_norm_scales_all_the_same_and_leaves_the_statistics(pictures):
+    torch.manual_seed(0)
+    network = VGG("vgg13", norm="batch", width=0.0625, classes=7)
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    lsuv_init(network, pictures)
+    assert network.training
+    assert all(module.training for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+    *hidden, logits = _output_deviations(network, pictures).values()  # in training mode: statistics of the batch
+    assert hidden == pytest.approx([1.0] * 10, rel=1e-3)
+    assert logits == pytest.approx(0.1, rel=1e-3)
+
+
+def test_lsuv_does_not_see_dropout(pictures):
+    def first_weights(chance):
+        torch.manual_seed(0)
+        layers = nn.Conv2d(3, 8, 3), nn.Dropout(chance), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(8 * 28 * 28, 2)
+        network = nn.Sequential(*layers).train()
+        lsuv_init(network, pictures)
+        return network[2].weight
+
+    assert torch.equal(first_weights(0.0), first_weights(0.9))
+
+
+class _Shared(nn.Module):
+    """One convolution twice, another that has no part in the computation, no linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.twice, self.idle = (nn.Conv2d(*ends, 3, padding=1) for ends in ((3, 6), (6, 6), (6, 6)))
+        self.last = nn.Conv2d(6, 4, 1)
+
+    def forward(self, image):
+        maps = self.first(image).relu()
+        return self.last(self.twice(self.twice(maps).relu())).mean(dim=(2, 3))
+
+
+def test_lsuv_takes_shared_and_idle_layers_and_a_convolution_as_the_last(pictures):
+    torch.manual_seed(0)
+    network = _Shared()
+    lsuv_init(network, pictures)
+    maps = network.first(pictures)
+    assert maps.std().item() == pytest.approx(1, rel=1e-4)
+    assert network.twice(maps.relu()).std().item() == pytest.approx(1, rel=1e-4)
+    second = network.twice(network.twice(maps.relu()).relu())
+    assert network.last(second).std().item() == pytest.approx(0.1, rel=1e-4)
+    assert torch.allclose(network.idle.weight.flatten(1) @ network.idle.weight.flatten(1).T, torch.eye(6), atol=1e-5)
+
+
+def test_lsuv_on_pictures_that_are_black_divides_by_nothing():
+    torch.manual_seed(0)
+    network = VGG("vgg11", norm="none", width=0.0625, classes=3)
+    lsuv_init(network, torch.zeros(2, 3, 32, 32))
+    assert all(value.isfinite().all() for value in network.parameters())
+
+
+def test_lsuv_needs_pictures():
+    with pytest.raises(ValueError, match="needs pictures"):
+        initialise(nn.Conv2d(3, 4, 3), "lsuv")
+
+
+def test_lsuv_leaves_no_hook(pictures):
+    network = VGG("vgg11", norm="none", width=0.0625, classes=3)
+    lsuv_init(network, pictures)
+    assert not any(module._forward_hooks for module in network.modules())
+    before = network.features[0].weight.clone()
+    network(pictures)
+    assert torch.equal(network.features[0].weight, before)
