@@ -1,29 +1,41 @@
-"""A data set as arrays in memory, and its split into train, validation and test."""
+"""A data set: three parts, each in memory or left on the disk, and how they are split off each other."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nstkit.datasets.files import LabelledFiles
+from nstkit.errors import UserError
+
 SPLIT_SEED = 0  # apart from the training's seed, so that runs of several seeds are validated on the same pictures
+SAMPLED_IMAGES, SAMPLED_FILES = 20_000, 2_000  # pictures that mean and deviation are taken from
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Pictures and their classes.
+    """Pictures in memory and their classes.
 
     Attributes:
         images: (N, H, W, 3), sRGB, 0 to 255. Channels last: a random crop then copies whole pixels.
         labels: (N,), class indices.
+        names: (N,), what a picture is called where it comes from; numbers where nothing is given.
     """
 
     images: UInt8[Tensor, "n h w 3"]
     labels: Int64[Tensor, "n"]
+    names: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Number the pictures that have no names."""
+        if self.names is None:
+            object.__setattr__(self, "names", np.arange(len(self.labels)).astype(np.dtypes.StringDType()))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,11 +66,31 @@ class LabelledImages:
 
     def take(self, index: Int64[Tensor, "m"]) -> "LabelledImages":
         """Return the pictures at `index`."""
-        return LabelledImages(self.images[index], self.labels[index])
+        index = index.to(self.device)
+        return LabelledImages(self.images[index], self.labels[index], self.names[index.cpu().numpy()])
+
+    def join(self, other: "LabelledImages") -> "LabelledImages":
+        """Return the pictures of both, these first."""
+        images, labels = torch.cat([self.images, other.images]), torch.cat([self.labels, other.labels])
+        return LabelledImages(images, labels, np.concatenate([self.names, other.names]))
 
     def to(self, device: torch.device) -> "LabelledImages":
-        """Return the same on a device."""
-        return LabelledImages(self.images.to(device), self.labels.to(device))
+        """Return the same on a device.
+
+        Raises:
+            UserError: where the device has too little memory.
+        """
+        try:
+            return LabelledImages(self.images.to(device), self.labels.to(device), self.names)
+        except torch.OutOfMemoryError as error:
+            size_mib = self.images.nbytes / 2**20
+            raise UserError(
+                f"{size_mib:,.0f} MiB of pictures do not fit on {device}: read them from the disk with --stream on, or "
+                f"lower --image-size (now {self.size_px})."
+            ) from error
+
+
+Part = LabelledImages | LabelledFiles
 
 
 @dataclass(frozen=True)
@@ -70,9 +102,9 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train: LabelledImages
-    val: LabelledImages
-    test: LabelledImages
+    train: Part
+    val: Part
+    test: Part
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -81,24 +113,55 @@ class Dataset:
         """Side of the square pictures."""
         return self.train.size_px
 
+    @property
+    def split(self) -> str:
+        """The SHA-256 of which picture lies in which part with which label: equal on every machine, at every size."""
+        digest = hashlib.sha256()
+        for part_name, part in (("train", self.train), ("val", self.val), ("test", self.test)):
+            for name, label in zip(part.names, part.labels.tolist(), strict=True):
+                digest.update(f"{part_name}\t{name}\t{label}\n".encode())
+        return digest.hexdigest()
+
     def to(self, device: torch.device) -> "Dataset":
         """Return the same on a device."""
         return replace(self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device))
 
 
-def build_dataset(
-    name: str, classes: tuple[str, ...], train: LabelledImages, val: LabelledImages, test: LabelledImages
-) -> Dataset:
-    """Return the data set with the training part's statistics filled in."""
-    pixels = train.images[:: max(1, len(train) // 20_000)].reshape(-1, 3).numpy()
-    mean = pixels.mean(axis=0, dtype=np.float64) / 255
-    std = np.maximum(pixels.std(axis=0, dtype=np.float64) / 255, 1e-3)  # a floor for pictures of one colour
-    return Dataset(name, classes, train, val, test, tuple(map(float, mean)), tuple(map(float, std)))
+def build_dataset(name: str, classes: tuple[str, ...], train: Part, val: Part, test: Part) -> Dataset:
+    """Return the data set with the training part's statistics filled in.
+
+    Raises:
+        UserError: for a label that is no index of `classes`.
+    """
+    for part_name, part in (("train", train), ("val", val), ("test", test)):
+        wrong = part.labels[(part.labels < 0) | (part.labels >= len(classes))]
+        if len(wrong):
+            raise UserError(
+                f"{name}: {len(wrong)} of {len(part)} labels in '{part_name}' are not 0 to {len(classes) - 1} (such as "
+                f"{wrong[0].item()}): the files are damaged. Delete them and get them anew."
+            )
+    return Dataset(name, classes, train, val, test, *channel_statistics(train))
 
 
-def split_off(part: LabelledImages, fraction: float) -> tuple[LabelledImages, LabelledImages]:
+def channel_statistics(part: Part) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return mean and deviation per channel in [0, 1] of pictures at even distances: up to 20,000, of files 2,000."""
+    count = min(len(part), SAMPLED_FILES if isinstance(part, LabelledFiles) else SAMPLED_IMAGES)
+    sums, squares, pixels = np.zeros(3), np.zeros(3), 0
+    for images, _ in part.read(torch.linspace(0, len(part) - 1, count, dtype=torch.float64).round().long(), 100):
+        values = images.flatten(0, 2).double()
+        sums += values.sum(0).cpu().numpy()
+        squares += values.square().sum(0).cpu().numpy()
+        pixels += len(values)
+    mean = sums / pixels
+    std = np.maximum(
+        np.sqrt(np.maximum(squares / pixels - mean**2, 0)) / 255, 1e-3
+    )  # a floor for pictures of one colour
+    return tuple(map(float, mean / 255)), tuple(map(float, std))
+
+
+def split_off(part: Part, fraction: float) -> tuple[Part, Part]:
     """Return (rest, held out): a stratified share of each class, at least one picture, always the same ones."""
-    labels = part.labels.numpy()
+    labels = part.labels.cpu().numpy()
     random = np.random.default_rng(SPLIT_SEED)
     held_out: list[NDArray[np.int64]] = []
     for label in np.unique(labels):
@@ -106,12 +169,25 @@ def split_off(part: LabelledImages, fraction: float) -> tuple[LabelledImages, La
         held_out.append(members[: max(1, round(len(members) * fraction))])
     is_held_out = np.zeros(len(labels), bool)
     is_held_out[np.concatenate(held_out)] = True
-    index = torch.arange(len(labels))
-    return part.take(index[~torch.from_numpy(is_held_out)]), part.take(index[torch.from_numpy(is_held_out)])
+    return take_where(part, ~is_held_out), take_where(part, is_held_out)
+
+
+def take_where(part: Part, is_taken: Bool[np.ndarray, "n"]) -> Part:
+    """Return the pictures where `is_taken` (N,) is true, in their order."""
+    return part.take(torch.from_numpy(np.flatnonzero(is_taken)))
+
+
+def merge_validation(data: Dataset) -> Dataset:
+    """Return the data set for a final fit: its training part holds the validation pictures as well, at the end.
+
+    Its validation part is what it was: measures on it are now measures of training pictures and choose nothing, so the
+    length of the training and its schedule have to be fixed before. Mean and deviation stay, `split` is another.
+    """
+    return replace(data, train=data.train.join(data.val))
 
 
 def resize_dataset(data: Dataset, size_px: int | None) -> Dataset:
-    """Return the data set with square pictures of another side; None = as they are."""
+    """Return the data set in memory with square pictures of another side; None = as they are."""
     if size_px in (None, data.size_px):
         return data
 
@@ -121,6 +197,6 @@ def resize_dataset(data: Dataset, size_px: int | None) -> Dataset:
             for chunk in part.images.split(1024)
         ]
         images = torch.cat([chunk.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous() for chunk in chunks])
-        return LabelledImages(images, part.labels)
+        return replace(part, images=images)
 
     return replace(data, train=resize(data.train), val=resize(data.val), test=resize(data.test))

@@ -1,42 +1,71 @@
-"""Class folders of pictures, read once into arrays and kept packed beside them.
+"""Class folders of pictures, read once into arrays and kept packed beside them, or streamed from the disk.
 
 Layouts: `DIR/train/<class>/...` with optional `DIR/val/` and `DIR/test/`, or `DIR/<class>/...` alone.
 What is missing is split off the training pictures: 10 % for validation, 10 % for the test.
+
+Grey, palette, transparent and 16-bit pictures become 8-bit RGB (transparent parts white). Files that are no whole
+pictures are left out with one warning; see `nstkit.datasets.packed`.
 """
 
-import contextlib
-import hashlib
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ImageOps
 
-from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, split_off
+from nstkit.datasets import Stream
+from nstkit.datasets.arrays import Dataset, LabelledImages, Part, build_dataset, split_off
+from nstkit.datasets.files import LabelledFiles
+from nstkit.datasets.memory import free_memory_bytes
+from nstkit.datasets.packed import check_files, leave_out, read_packed
 from nstkit.errors import UserError
-from nstkit.files import write_atomically
-from nstkit.pictures import SUFFIXES, read_picture
+from nstkit.pictures import SUFFIXES
 
 HELD_OUT_FRACTION = 0.1
 
 
-def load_folder(root: Path, size_px: int) -> Dataset:
+class Listing(NamedTuple):
+    """The pictures under `root/<class>/`.
+
+    Attributes:
+        root: the folder of class folders.
+        names: (N,), paths below `root` with forward slashes, in the order of the classes, then of the alphabet.
+        labels: (N,), index of the class.
+        classes: in alphabetical order.
+    """
+
+    root: Path
+    names: np.ndarray
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+
+def load_folder(root: Path, size_px: int, stream: Stream = "auto") -> Dataset:
     """Return class folders as a data set of square pictures: the shorter side scaled to `size_px`, centre-cropped.
 
+    Args:
+        root: folder in one of the layouts above.
+        size_px: side of the pictures.
+        stream: off = read everything into memory; on = decode pictures when they are used; auto = on where the arrays
+            would take more than half of the free memory. The parts and the pictures are the same.
+
     Raises:
-        UserError: for a missing folder, fewer than two classes, an unreadable picture, or parts whose classes differ.
+        UserError: for a missing folder, fewer than two classes, an empty class, too many unreadable pictures, or parts
+            whose classes differ.
     """
-    parts, classes = {}, ()
+    listings: dict[str, Listing] = {}
     for split in ("train", "val", "test") if (root / "train").is_dir() else (".",):
         if split == "." or (root / split).is_dir():
-            parts[split], part_classes = read_class_folders(root / split, size_px)
-            if classes and part_classes != classes:
-                odd = ", ".join(sorted(set(classes) ^ set(part_classes))[:5])
-                raise UserError(f"{root / split}: its classes differ from those of {root / 'train'} ({odd}).")
-            classes = part_classes
+            listings[split] = list_class_folders(root / split)
+    classes = next(iter(listings.values())).classes
+    for split, listing in listings.items():
+        if odd := sorted(set(listing.classes) ^ set(classes)):
+            raise UserError(
+                f"{root / split}: its classes differ from those of {root / 'train'} ({', '.join(odd[:5])})."
+            )
+    is_streamed = use_stream(stream, sum(len(listing.names) for listing in listings.values()), size_px)
+    parts = {split: read_listing(listing, size_px, is_streamed=is_streamed) for split, listing in listings.items()}
     train = parts.get("train") or parts["."]
     test, val = parts.get("test"), parts.get("val")
     needed = 1 + (test is None) + (val is None)
@@ -50,51 +79,50 @@ def load_folder(root: Path, size_px: int) -> Dataset:
     return build_dataset("folder", classes, train, val, test)
 
 
-def read_class_folders(root: Path, size_px: int) -> tuple[LabelledImages, tuple[str, ...]]:
-    """Return the pictures under `root/<class>/`, with labels in alphabetical order of the classes, and the classes.
+def list_class_folders(root: Path, ignored: tuple[str, ...] = ()) -> Listing:
+    """Return the pictures under `root/<class>/`, but for folders of the `ignored` names and hidden ones.
 
-    The arrays are kept in `root/.nstkit-<size>px.npz`; a changed list of files, sizes or dates makes them anew.
+    Raises:
+        UserError: for a missing folder, fewer than two classes, or a class without a picture.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder. Give a folder that holds one folder of pictures a class.")
-    classes = tuple(sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    folders = (path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = tuple(sorted(set(folders) - set(ignored)))
     if len(classes) < 2:
         found = f"one class ('{classes[0]}')" if classes else "no class folder"
         raise UserError(f"{root}: {found}; at least two are needed, each a folder of pictures.")
     files = [
-        sorted(path for path in (root / name).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        sorted(
+            path.relative_to(root).as_posix()
+            for path in (root / name).rglob("*")
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        )
         for name in classes
     ]
     if empty := [name for name, members in zip(classes, files, strict=True) if not members]:
         raise UserError(f"{root}: no picture in class {', '.join(empty[:5])}. Pictures end in {', '.join(SUFFIXES)}.")
-    paths = [path for members in files for path in members]
-    labels = np.repeat(np.arange(len(classes)), [len(members) for members in files])
+    names = np.array([name for members in files for name in members], np.dtypes.StringDType())
+    return Listing(root, names, np.repeat(np.arange(len(classes)), [len(members) for members in files]), classes)
 
-    packed, fingerprint = root / f".nstkit-{size_px}px.npz", _fingerprint(root, paths)
-    images = _read_packed(packed, fingerprint)
+
+def read_listing(listing: Listing, size_px: int, *, is_streamed: bool = False) -> Part:
+    """Return the readable pictures of a listing, in memory or left on the disk.
+
+    Raises:
+        UserError: where too many of them are unreadable.
+    """
+    root, names, labels, classes = listing
+    images, is_readable = (None, check_files(root, names)) if is_streamed else read_packed(root, names, size_px)
+    leave_out(root, names, labels, classes, is_readable)
+    names, kept = names[is_readable], torch.from_numpy(labels[is_readable])
     if images is None:
-        with ThreadPoolExecutor() as pool:
-            images = np.stack(list(pool.map(lambda path: _read_square(path, size_px), paths)))
-        with contextlib.suppress(OSError):  # a read-only data folder: the pictures are read again next time
-            write_atomically(packed, lambda file: np.savez(file, images=images, fingerprint=fingerprint))
-    return LabelledImages(torch.from_numpy(images), torch.from_numpy(labels)), classes
+        return LabelledFiles(root, names, kept, size_px)
+    return LabelledImages(torch.from_numpy(images), kept, names)
 
 
-def _read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
-    return np.asarray(ImageOps.fit(read_picture(path), (size_px, size_px)))
-
-
-def _fingerprint(root: Path, paths: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        facts = path.stat()
-        digest.update(f"{path.relative_to(root)} {facts.st_size} {facts.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def _read_packed(packed: Path, fingerprint: str) -> NDArray[np.uint8] | None:
-    try:
-        with open(packed, "rb") as file, np.load(file) as arrays:
-            return arrays["images"] if str(arrays["fingerprint"]) == fingerprint else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+def use_stream(stream: Stream, count: int, size_px: int) -> bool:
+    """Return whether `count` pictures are streamed; splitting the arrays needs them twice for a moment."""
+    if stream == "auto":
+        return count * size_px**2 * 3 > free_memory_bytes() / 2
+    return stream == "on"

@@ -1,12 +1,25 @@
 """Splits are disjoint, stratified and always the same; statistics and resizing are what they say."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from nstkit.datasets import PATTERNS_COUNTS, load_dataset
-from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, resize_dataset, split_off
+from nstkit.datasets.arrays import (
+    Dataset,
+    LabelledImages,
+    build_dataset,
+    merge_validation,
+    resize_dataset,
+    split_off,
+    take_where,
+)
+
+FIFTY = tuple(f"class{index:02d}" for index in range(50))
 
 
 def _part(labels, size_px=4, seed=0):
@@ -64,7 +77,7 @@ def test_split_leaves_the_global_generators_alone(uneven):
 
 def test_statistics_are_the_training_parts_alone():
     train, other = _part(range(50), seed=1), _part(range(50), seed=2)
-    data = build_dataset("demo", ("a",), train, other, other)
+    data = build_dataset("demo", FIFTY, train, other, other)
     values = train.images.numpy().reshape(-1, 3) / 255
     assert data.mean == pytest.approx(values.mean(axis=0))
     assert data.std == pytest.approx(values.std(axis=0))
@@ -121,7 +134,7 @@ def test_resizing_many_pictures_keeps_their_order():
 
 @pytest.mark.parametrize("size_px", [None, 4])
 def test_no_resizing_returns_the_same(size_px):
-    data = build_dataset("demo", ("a",), *(_part(range(5)) for _ in range(3)))
+    data = build_dataset("demo", FIFTY, *(_part(range(5)) for _ in range(3)))
     assert resize_dataset(data, size_px) is data
 
 
@@ -138,7 +151,7 @@ def test_taking_and_moving_keep_pairs():
     part = _part(range(10)).to(torch.device("cpu"))
     assert len(part) == 10
     assert _indices(part.take(torch.tensor([7, 2]))) == part.take(torch.tensor([7, 2])).labels.tolist() == [7, 2]
-    data = build_dataset("demo", ("a",), part, part, part)
+    data = build_dataset("demo", FIFTY, part, part, part)
     assert data.to(torch.device("cpu")).test.labels.tolist() == list(range(10))
 
 
@@ -153,6 +166,68 @@ def test_reading_gives_consecutive_batches_in_order(count):
         where = slice(4 * number, 4 * number + 4)
         assert torch.equal(images, expected.images[where])
         assert torch.equal(labels, expected.labels[where])
+
+
+@pytest.fixture
+def data():
+    """Fifty pictures to train on, ten to validate and ten to test, all others."""
+    parts = (_part(range(count), seed=seed) for seed, count in enumerate((50, 10, 10)))
+    return build_dataset("demo", FIFTY, *parts)
+
+
+def test_split_is_a_fixed_hash(data):
+    lines = [f"{part}\t{i}\t{i}\n" for part, count in (("train", 50), ("val", 10), ("test", 10)) for i in range(count)]
+    assert data.split == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_split_tells_pictures_labels_and_parts_but_not_sizes(data):
+    same = resize_dataset(data, 2)
+    assert same.split == data.split == data.to(torch.device("cpu")).split
+    others = [
+        replace(data, val=data.test, test=data.val.take(torch.arange(9))),
+        replace(data, train=data.train.take(torch.arange(50).flip(0))),
+        replace(data, train=replace(data.train, labels=data.train.labels.flip(0))),
+        replace(data, train=replace(data.train, names=data.train.names[::-1])),
+        merge_validation(data),
+    ]
+    assert len({data.split, *(other.split for other in others)}) == 6
+
+
+def test_split_off_pictures_keep_their_names(uneven):
+    for part in split_off(uneven, 0.1):
+        assert [int(name) for name in part.names] == _indices(part)
+    part = take_where(uneven, uneven.labels.numpy() == 2)
+    assert [int(name) for name in part.names] == _indices(part)
+    assert part.labels.tolist() == [2] * 7
+
+
+def test_merging_adds_validation_pictures_to_the_training_and_keeps_the_rest(data):
+    merged = merge_validation(data)
+    assert torch.equal(merged.train.images, torch.cat([data.train.images, data.val.images]))
+    assert torch.equal(merged.train.labels, torch.cat([data.train.labels, data.val.labels]))
+    assert merged.train.names.tolist() == [*data.train.names, *data.val.names]
+    assert merged.val is data.val
+    assert merged.test is data.test
+    assert (merged.mean, merged.std) == (data.mean, data.std)
+
+
+@pytest.mark.parametrize(("label", "part"), [(50, "train"), (-1, "val"), (99, "test")])
+def test_labels_out_of_range_are_one_line(data, user_error, label, part):
+    wrong = replace(
+        getattr(data, part), labels=getattr(data, part).labels.clone().index_fill(0, torch.tensor(3), label)
+    )
+    parts = {name: getattr(data, name) for name in ("train", "val", "test")} | {part: wrong}
+    with user_error("demo", f"1 of {len(wrong)} labels in '{part}'", "0 to 49", label):
+        build_dataset("demo", FIFTY, **parts)
+
+
+def test_pictures_that_the_device_has_no_memory_for_are_one_line(data, monkeypatch, user_error):
+    def fail(self, device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried ...")
+
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    with user_error("do not fit on cpu", "--stream on", "--image-size (now 4)"):
+        data.train.to(torch.device("cpu"))
 
 
 def test_patterns_as_a_data_set(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-import urllib.error
 
 import numpy as np
 import pytest
@@ -45,46 +44,45 @@ def folders(tmp_path):
     return tmp_path
 
 
-class _Response(io.BytesIO):
-    """What the internet answers."""
-
-    url = None
-
-    def __init__(self, content):
-        super().__init__(content)
-        self.length = len(content)
-
-
-@pytest.fixture
-def archive(tmp_path, monkeypatch):
-    """A tiny archive of the kind that torchvision downloads, in a folder that stands for the internet."""
+def _members(**changes):
+    """Return the files of an archive of the kind that torchvision downloads."""
     members = {"meta": pickle.dumps({"fine_label_names": CLASSES})}
     for split in COUNTS:
         images, labels = _pictures(split)
         data = images.transpose(0, 3, 1, 2).reshape(len(labels), -1)
         members[split] = pickle.dumps({"data": data, "fine_labels": labels.tolist()})
-    path = tmp_path / "internet" / "cifar-100-python.tar.gz"
-    path.parent.mkdir()
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(f"cifar-100-python/{name}")
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in members.items()}
-    source = datasets.CIFAR100
-    monkeypatch.setattr(source, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(source, "train_list", [["train", sums["train"]]])
-    monkeypatch.setattr(source, "test_list", [["test", sums["test"]]])
-    monkeypatch.setattr(source, "meta", {**source.meta, "md5": sums["meta"]})
+    return {**members, **changes}
 
-    def urlopen(request):
-        assert request.full_url == source.url
-        if not path.exists():
-            raise urllib.error.URLError("no route to host")
-        return _Response(path.read_bytes())
 
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    return path
+@pytest.fixture
+def publish(internet, monkeypatch):
+    """A function that serves an archive of the given files, and has their checksums for the right ones."""
+
+    def run(members, *, is_archive=True):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w:gz") as tar:
+            for name, content in members.items():
+                info = tarfile.TarInfo(f"cifar-100-python/{name}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        archive = file.getvalue() if is_archive else b"no archive"
+        internet.files["/cifar-100-python.tar.gz"] = archive
+        sums = {name: hashlib.md5(content).hexdigest() for name, content in members.items()}
+        source = datasets.CIFAR100
+        monkeypatch.setattr(source, "url", f"{internet.url}/cifar-100-python.tar.gz")
+        monkeypatch.setattr(source, "tgz_md5", hashlib.md5(archive).hexdigest())
+        monkeypatch.setattr(source, "train_list", [["train", sums["train"]]])
+        monkeypatch.setattr(source, "test_list", [["test", sums["test"]]])
+        monkeypatch.setattr(source, "meta", {**source.meta, "md5": sums["meta"]})
+        return archive
+
+    return run
+
+
+@pytest.fixture
+def archive(publish):
+    """The bytes of a whole archive that can be downloaded."""
+    return publish(_members())
 
 
 def _check(data):
@@ -105,16 +103,59 @@ def test_class_folders(folders):
     _check(load_cifar100(folders))
 
 
-def test_archive_is_downloaded_once(tmp_path, archive):
+def test_archive_is_downloaded_once(tmp_path, archive, internet):
     _check(load_cifar100(tmp_path))
-    archive.unlink()
     _check(load_cifar100(tmp_path))
+    assert len(internet.asked) == 1
 
 
-def test_archive_that_lies_there_already_is_taken(tmp_path, archive):
+def test_archive_that_lies_there_already_is_taken(tmp_path, archive, internet):
     (tmp_path / "cifar100").mkdir()
-    archive.rename(tmp_path / "cifar100" / archive.name)
+    (tmp_path / "cifar100" / "cifar-100-python.tar.gz").write_bytes(archive)
     _check(load_cifar100(tmp_path))
+    assert internet.asked == []
+
+
+def test_cut_off_download_is_completed(tmp_path, archive, internet):
+    internet.cut_bytes = len(archive) // 2 + 1
+    _check(load_cifar100(tmp_path))
+    assert len(internet.asked) == 2
+
+
+@pytest.mark.parametrize("name", ["meta", "train", "test"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_half_extracted_folder_is_extracted_anew(tmp_path, archive, internet, name, damage):
+    expected = load_cifar100(tmp_path)
+    file = tmp_path / "cifar100" / "cifar-100-python" / name
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-10])
+    internet.files.clear()
+    data = load_cifar100(tmp_path)
+    _check(data)
+    assert data.split == expected.split
+
+
+@pytest.mark.parametrize("labels", [[100] * 300, [-1] * 300])
+def test_labels_out_of_range_are_one_line(tmp_path, publish, user_error, labels):
+    data = np.zeros((300, 3072), np.uint8)
+    publish(_members(train=pickle.dumps({"data": data, "fine_labels": labels})))
+    with user_error("cifar100", "labels in 'train' are not 0 to 99", labels[0], "damaged"):
+        load_cifar100(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"no pickle", b"", pickle.dumps({}), pickle.dumps({"data": [[1]], "labels": [1]})])
+def test_corrupt_pickle_is_one_line(tmp_path, publish, user_error, content):
+    publish(_members(train=content))
+    with user_error(tmp_path / "cifar100", "not CIFAR-100", "Delete"):
+        load_cifar100(tmp_path)
+
+
+def test_archive_that_is_none_is_one_line(tmp_path, publish, user_error):
+    publish(_members(), is_archive=False)
+    with user_error(tmp_path / "cifar100" / "cifar-100-python.tar.gz", "cannot be extracted"):
+        load_cifar100(tmp_path)
 
 
 def test_both_ways_lead_to_the_same_pictures(folders, archive, tmp_path):
@@ -126,17 +167,16 @@ def test_both_ways_lead_to_the_same_pictures(folders, archive, tmp_path):
     )
 
 
-def test_failed_download_is_one_line_with_the_ways_out(tmp_path, archive, user_error):
-    archive.unlink()
-    with user_error(
-        tmp_path / "cifar100", "could not be downloaded", "no route to host", "train/<class>", "--dataset patterns"
-    ):
+def test_failed_download_is_one_line_with_the_ways_out(tmp_path, archive, internet, user_error):
+    internet.files.clear()
+    words = ("could not be downloaded", "HTTP 404", datasets.CIFAR100.tgz_md5, "train/<class>", "--dataset patterns")
+    with user_error(tmp_path / "cifar100", *words):
         load_cifar100(tmp_path)
 
 
-def test_download_with_a_wrong_sum_is_one_line(tmp_path, archive, user_error):
-    archive.write_bytes(archive.read_bytes()[:-100])
-    with user_error(tmp_path / "cifar100", "could not be downloaded", "corrupted"):
+def test_download_with_a_wrong_sum_is_one_line(tmp_path, archive, internet, user_error):
+    internet.files["/cifar-100-python.tar.gz"] = archive[:-100]
+    with user_error(tmp_path / "cifar100", "is corrupted", "twice"):
         load_cifar100(tmp_path)
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit.datasets import files, load_dataset, packed
 from nstkit.datasets import folder as module
-from nstkit.datasets import load_dataset
-from nstkit.datasets.folder import load_folder, read_class_folders
+from nstkit.datasets.files import LabelledFiles
+from nstkit.datasets.folder import list_class_folders, load_folder, read_listing
 
 COLORS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 
@@ -27,17 +28,23 @@ def _fill(root, count=10, classes=COLORS, size=(12, 8)):
     return root
 
 
+def read_class_folders(root, size_px):
+    """Return the pictures and the classes."""
+    listing = list_class_folders(root)
+    return read_listing(listing, size_px), listing.classes
+
+
 @pytest.fixture
 def reads(monkeypatch):
     """The pictures that are read from their files."""
     read = []
-    original = module.read_picture
+    original = files.read_picture
 
     def count(path):
         read.append(path)
         return original(path)
 
-    monkeypatch.setattr(module, "read_picture", count)
+    monkeypatch.setattr(files, "read_picture", count)
     return read
 
 
@@ -158,11 +165,21 @@ def test_packed_copy_is_made_anew_when_a_file_changes(tmp_path, reads, change):
     assert torch.equal(changed.images, read_class_folders(tmp_path / "fresh", 8)[0].images)
 
 
-@pytest.mark.parametrize("damage", [b"", b"text", b"PK\x03\x04 no zip", "truncated"])
+def _misshape(path):
+    with np.load(path) as arrays:
+        changed = {**arrays, "images": arrays["images"][:, :4]}
+    with open(path, "wb") as file:
+        np.savez(file, **changed)
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", b"PK\x03\x04 no zip", "truncated", "misshapen"])
 def test_damaged_packed_copy_is_made_anew(tmp_path, reads, damage):
     first, _ = read_class_folders(_fill(tmp_path), 8)
-    packed = tmp_path / ".nstkit-8px.npz"
-    packed.write_bytes(packed.read_bytes()[:-100] if damage == "truncated" else damage)
+    path = tmp_path / ".nstkit-8px.npz"
+    if damage == "misshapen":
+        _misshape(path)
+    else:
+        path.write_bytes(path.read_bytes()[:-100] if damage == "truncated" else damage)
     reads.clear()
     again, _ = read_class_folders(tmp_path, 8)
     assert len(reads) == 30
@@ -176,7 +193,7 @@ def test_read_only_folder_is_read_without_a_packed_copy(tmp_path, reads, monkeyp
     def deny(path, write):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(module, "write_atomically", deny)  # root may write everywhere
+    monkeypatch.setattr(packed, "write_atomically", deny)  # root may write everywhere
     _fill(tmp_path)
     for _ in range(2):
         assert len(read_class_folders(tmp_path, 8)[0]) == 30
@@ -226,12 +243,96 @@ def test_parts_of_other_classes_are_refused(tmp_path, user_error):
         load_folder(tmp_path, 8)
 
 
-def test_broken_picture_is_named_and_nothing_is_packed(tmp_path, user_error):
-    _fill(tmp_path)
-    (tmp_path / "red" / "005.bmp").write_text("no picture")
-    with user_error(tmp_path / "red" / "005.bmp", "not a readable picture"):
-        load_folder(tmp_path, 8)
-    assert not list(tmp_path.glob(".nstkit*"))
+BROKEN = {"empty.png": b"", "text.jpg": b"no picture", "half.bmp": "half", "gif.gif": b"GIF89a"}
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_unreadable_pictures_are_left_out_with_one_warning(tmp_path, reads, stream):
+    expected = load_folder(_fill(tmp_path / "good", count=20), 8, "off")
+    root = _fill(tmp_path / "bad", count=20)
+    for name, content in BROKEN.items():
+        whole = (root / "red" / "000.bmp").read_bytes()
+        (root / "red" / name).write_bytes(whole[: len(whole) // 2] if content == "half" else content)
+    for _ in range(2):  # the second time from what was kept
+        with pytest.warns(
+            UserWarning, match=f"^{root}: 4 of 64 files are not readable.*red/empty.png.*\\.\\.\\."
+        ) as caught:
+            data = load_folder(root, 8, stream)
+        assert len(caught) == 1
+        assert "\n" not in str(caught[0].message)
+        assert data.split == expected.split
+        for part, same in ((data.train, expected.train), (data.val, expected.val), (data.test, expected.test)):
+            images, _ = next(part.read(torch.arange(len(part)), len(part)))
+            assert torch.equal(images, same.images)
+    assert sum(path.name in BROKEN for path in reads) == len(BROKEN)
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_class_that_loses_all_pictures_is_refused(tmp_path, user_error, stream):
+    _fill(tmp_path, count=20)
+    _fill(tmp_path, classes=["blue"], count=20)
+    shutil.rmtree(tmp_path / "red")
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "a.png").write_text("no picture")
+    with user_error(tmp_path, "1 of 41 files", "red/a.png", "none is left in class red"):
+        load_folder(tmp_path, 8, stream)
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_more_than_a_tenth_unreadable_is_refused(tmp_path, user_error, stream):
+    _fill(tmp_path, count=10)
+    for name in COLORS:
+        (tmp_path / name / "000.bmp").write_text("no picture")
+    with pytest.warns(UserWarning, match="3 of 30"):  # a tenth
+        load_folder(tmp_path, 8, stream)
+    (tmp_path / "red" / "001.bmp").write_text("no picture")
+    with user_error(tmp_path, "4 of 30 files", "blue/000.bmp", "more than 10%"):
+        load_folder(tmp_path, 8, stream)
+
+
+def test_every_kind_of_picture_becomes_rgb(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    grey = Image.new("L", (8, 8), 100)
+    grey.save(tmp_path / "a" / "0-grey.png")
+    Image.new("RGBA", (8, 8), (100, 100, 100, 255)).save(tmp_path / "a" / "1-rgba.png")
+    Image.fromarray(np.full((8, 8), 100 * 257, np.uint16)).save(tmp_path / "a" / "2-deep.png")
+    grey.convert("RGB").quantize(4).save(tmp_path / "a" / "3-palette.png")
+    Image.new("LA", (8, 8), (0, 0)).save(tmp_path / "b" / "transparent.png")
+    part, _ = read_class_folders(tmp_path, 8)
+    assert part.images[:4].unique().tolist() == [100]
+    assert part.images[4].unique().tolist() == [255]
+
+
+def test_streamed_folder_is_the_same_data_set(tmp_path):
+    _fill(tmp_path / "train", count=30)
+    _fill(tmp_path / "test", count=7)
+    inside, streamed = (load_folder(tmp_path, 10, stream) for stream in ("off", "on"))
+    assert (streamed.split, streamed.classes, streamed.size_px) == (inside.split, inside.classes, 10)
+    assert streamed.mean == pytest.approx(inside.mean)
+    assert streamed.std == pytest.approx(inside.std)
+    for part, same in ((streamed.train, inside.train), (streamed.val, inside.val), (streamed.test, inside.test)):
+        assert isinstance(part, LabelledFiles)
+        assert part.names.tolist() == same.names.tolist()
+        order = torch.randperm(len(part))
+        for one, two in zip(part.read(order, 5), same.read(order, 5), strict=True):
+            assert torch.equal(one[0], two[0])
+            assert torch.equal(one[1], two[1])
+
+
+def test_pictures_stay_on_the_disk_where_they_would_fill_half_of_the_memory(tmp_path, monkeypatch):
+    _fill(tmp_path / "train", count=5)
+    _fill(tmp_path / "test", count=5)
+    size_bytes = 30 * 8 * 8 * 3
+    for free, expected in ((2 * size_bytes - 1, True), (2 * size_bytes, False)):
+        monkeypatch.setattr(module, "free_memory_bytes", lambda free=free: free)
+        data = load_folder(tmp_path, 8)
+        assert isinstance(data.train, LabelledFiles) == isinstance(data.test, LabelledFiles) == expected
+
+
+def test_names_of_pictures_start_below_the_folder(tmp_path):
+    part, _ = read_class_folders(_fill(tmp_path, count=2), 8)
+    assert part.names.tolist() == [f"{name}/00{number}.bmp" for name in COLORS for number in range(2)]
 
 
 def test_default_size_is_64_px(tmp_path):

@@ -1,0 +1,121 @@
+"""Picture files decoded once: into an array kept beside them, or only checked where they stay on the disk.
+
+Files that are no whole pictures are left out with one warning, unless a class loses all of its pictures or more than a
+tenth of all are lost: then something is wrong with the data.
+"""
+
+import contextlib
+import hashlib
+import warnings
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from nstkit.datasets.files import read_square
+from nstkit.errors import UserError
+from nstkit.files import write_atomically
+
+MAX_UNREADABLE = 0.1  # share of all files
+NAMED = 3  # so many are named in a message
+
+
+def read_packed(
+    root: Path, names: np.ndarray, size_px: int
+) -> tuple[UInt8[np.ndarray, "m s s 3"], Bool[np.ndarray, "n"]]:
+    """Return the readable pictures (M, S, S, 3) among `names` below `root`, and which of the names they are (N,).
+
+    They are kept in `root/.nstkit-<size>px.npz`; a changed list of files, sizes or dates makes it anew.
+    """
+    packed, fingerprint = root / f".nstkit-{size_px}px.npz", _fingerprint(root, names)
+    found = _load(packed, fingerprint, len(names))
+    if found is not None and found["images"].shape == (found["is_readable"].sum(), size_px, size_px, 3):
+        return found["images"], found["is_readable"]
+    images = np.empty((len(names), size_px, size_px, 3), np.uint8)  # filled in place: no second copy
+
+    def read(index: int) -> None:
+        images[index] = read_square(root / str(names[index]), size_px)
+
+    is_readable = _try_all(read, len(names))
+    if not is_readable.all():
+        images = images[is_readable]
+    _save(packed, fingerprint, images=images, is_readable=is_readable)
+    return images, is_readable
+
+
+def check_files(root: Path, names: np.ndarray) -> Bool[np.ndarray, "n"]:
+    """Return which of the names below `root` are readable pictures (N,): each is decoded once, the result is kept.
+
+    Kept in `root/.nstkit-checked.npz`, anew when a list of files, sizes or dates changes. It takes as long as an epoch
+    of reading, and saves a training from ending at a broken file days later.
+    """
+    packed, fingerprint = root / ".nstkit-checked.npz", _fingerprint(root, names)
+    found = _load(packed, fingerprint, len(names))
+    if found is not None:
+        return found["is_readable"]
+    is_readable = _try_all(lambda index: read_square(root / str(names[index]), 1), len(names))
+    _save(packed, fingerprint, is_readable=is_readable)
+    return is_readable
+
+
+def leave_out(
+    root: Path, names: np.ndarray, labels: NDArray[np.int64], classes: tuple[str, ...], is_readable: NDArray[np.bool_]
+) -> None:
+    """Warn once of the unreadable files.
+
+    Raises:
+        UserError: where a class has no readable picture, or more than a tenth of all files are unreadable.
+    """
+    broken = names[~is_readable]
+    if not len(broken):
+        return
+    first = ", ".join(map(str, broken[:NAMED])) + (", ..." if len(broken) > NAMED else "")
+    told = f"{root}: {len(broken)} of {len(names)} files are not readable pictures ({first})"
+    left = np.bincount(labels[is_readable], minlength=len(classes))
+    if empty := [name for name, count in zip(classes, left, strict=True) if count == 0]:
+        raise UserError(f"{told}; none is left in class {', '.join(empty[:NAMED])}. Replace or remove them.")
+    if len(broken) > MAX_UNREADABLE * len(names):
+        raise UserError(f"{told}, more than {MAX_UNREADABLE:.0%}. Replace or remove them.")
+    warnings.warn(f"{told}; they are left out.", stacklevel=2)
+
+
+def _try_all(read: Callable[[int], object], count: int) -> NDArray[np.bool_]:
+    def is_readable(index: int) -> bool:
+        try:
+            read(index)
+        except UserError:
+            return False
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        # On a terminal only, and only where it takes long.
+        progress = tqdm(pool.map(is_readable, range(count)), "pictures", count, leave=False, disable=None, delay=2)
+        return np.fromiter(progress, bool, count)
+
+
+def _fingerprint(root: Path, names: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        facts = (root / str(name)).stat()
+        digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _load(packed: Path, fingerprint: str, count: int) -> dict[str, np.ndarray] | None:
+    try:
+        with open(packed, "rb") as file, np.load(file) as arrays:
+            if str(arrays["fingerprint"]) != fingerprint or arrays["is_readable"].shape != (count,):
+                return None
+            return dict(arrays)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _save(packed: Path, fingerprint: str, **arrays: np.ndarray) -> None:
+    with contextlib.suppress(OSError):  # a read-only data folder: the pictures are read again next time
+        write_atomically(packed, lambda file: np.savez(file, fingerprint=fingerprint, **arrays))

@@ -1,0 +1,56 @@
+"""Free memory is the least of what the machine and the container have left."""
+
+import os
+
+import pytest
+
+from nstkit.datasets import memory
+
+GIB = 2**30
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """A function that writes the system's files; without them there are none."""
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("memory_", "memory.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    return write
+
+
+MEMINFO = f"MemTotal: {16 * 2**20} kB\nMemAvailable: {8 * 2**20} kB\nHugePages_Total: 0\n"
+
+
+def test_machine_without_a_container(system):
+    system(meminfo=MEMINFO)
+    assert memory.free_memory_bytes() == 8 * GIB
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(str(4 * GIB), 2 * GIB), (str(20 * GIB), 8 * GIB), ("max\n", 8 * GIB)])
+def test_container_counts_where_it_is_less(system, limit, expected):
+    stat = f"anon 5\ninactive_file {GIB}\n"
+    system(meminfo=MEMINFO, cgroup__memory_max=limit, cgroup__memory_current=str(3 * GIB), cgroup__memory_stat=stat)
+    assert memory.free_memory_bytes() == expected  # the cache of files, 1 GiB, can be had back
+
+
+def test_container_of_version_1(system):
+    files = {"limit_in_bytes": 4 * GIB, "usage_in_bytes": 2 * GIB, "stat": f"total_inactive_file {GIB}\n"}
+    system(meminfo=MEMINFO, **{f"cgroup__memory__memory_{name}": str(value) for name, value in files.items()})
+    assert memory.free_memory_bytes() == 3 * GIB
+
+
+def test_full_container_has_nothing_left(system):
+    system(meminfo=MEMINFO, cgroup__memory_max="5", cgroup__memory_current="7", cgroup__memory_stat="")
+    assert memory.free_memory_bytes() == 0
+
+
+def test_other_systems_have_half_of_their_memory(system, monkeypatch):
+    assert memory.free_memory_bytes() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    monkeypatch.delattr(os, "sysconf")
+    assert memory.free_memory_bytes() == 4 * GIB
