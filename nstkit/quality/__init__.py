@@ -9,6 +9,7 @@ a measure on which the two agree says something about the architecture or the pi
 _HOMES = {
     "Quality": "nstkit.quality.measuring",
     "measure_quality": "nstkit.quality.measuring",
+    "MEASURES": "nstkit.quality.measuring",
     "random_twin": "nstkit.quality.twin",
 }
 

@@ -32,7 +32,7 @@ def main() -> None:
     pictures = Pictures(config)
     for spec in specs:
         hardware.seed_everything(config.seed)
-        backbone = load_backbone(spec)
+        backbone = load_backbone(spec, factory=config.arch)
         backbone.check_taps(config.taps)
         data, size_px = pictures.load(spec)
         name = config.run_name and config.run_name + (f"-{backbone.label}" if len(specs) > 1 else "")

@@ -28,8 +28,13 @@ def dead_share(lowest: Float[Tensor, " c"], highest: Float[Tensor, " c"]) -> flo
     return float((highest - lowest <= FLAT * scale).double().mean())
 
 
+def peak_share(maps: Float[Tensor, "b c h w"]) -> float:
+    """Return the mean over pictures of `peak_shares`."""
+    return float(peak_shares(maps).mean())
+
+
 @torch.no_grad()
-def peak_share(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+def peak_shares(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """Return the share of each picture's sum of |F| that its largest 1 % of entries hold.
 
     Args:
@@ -50,8 +55,13 @@ def peak_share(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     return torch.where(total > 0, largest / torch.where(total > 0, total, 1), count / entries.shape[1])
 
 
+def hoyer_sparsity(maps: Float[Tensor, "b c h w"]) -> float:
+    """Return the mean over pictures of `hoyer_sparsities`."""
+    return float(hoyer_sparsities(maps).mean())
+
+
 @torch.no_grad()
-def hoyer_sparsity(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+def hoyer_sparsities(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """Return the sparsity of each picture's entries: (sqrt n - |F|_1 / |F|_2) / (sqrt n - 1).
 
     Args:

@@ -17,6 +17,8 @@ class QualityConfig(CommandConfig):
     backbone: tuple[str, ...] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3.
     One run each."""
+    arch: str | None = None
+    """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
     dataset: DatasetName = "cifar100"
     """Labelled pictures; patterns is drawn and needs no download."""
     data_dir: Path = Path("data")

@@ -11,8 +11,8 @@ from torch import Tensor
 from nstkit.backbones.features import Backbone
 from nstkit.config import Precision
 from nstkit.hardware import autocast
-from nstkit.quality.activity import hoyer_sparsity, peak_share
-from nstkit.quality.rank import gram_rank
+from nstkit.quality.activity import HOYER, PEAK, hoyer_sparsities, peak_shares
+from nstkit.quality.rank import GRAM_RANK, gram_ranks
 
 Batches = Iterable[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]
 
@@ -54,13 +54,13 @@ def extract(
         with autocast(image.device, precision):
             maps, scores = _forward(backbone, image, names) if with_logits else (backbone.features(image, names), None)
         for name, values in maps.items():
-            pooled[name].append(values.mean(dim=(2, 3), dtype=torch.float32))
+            pooled[name].append(_measurable(values.mean(dim=(2, 3), dtype=torch.float32)))
             low, high = values.amin(dim=(0, 2, 3)).float(), values.amax(dim=(0, 2, 3)).float()
             lowest[name] = torch.minimum(lowest.get(name, low), low)
             highest[name] = torch.maximum(highest.get(name, high), high)
-        labels.append(truth)
+        labels.append(_measurable(truth))
         if scores is not None:
-            logits.append(scores.float())
+            logits.append(_measurable(scores.float()))
     taps = {name: TapSummary(torch.cat(pooled[name]), lowest[name], highest[name]) for name in names}
     return Extraction(taps, torch.cat(logits) if logits else None, torch.cat(labels))
 
@@ -83,8 +83,8 @@ def _forward(backbone: Backbone, image: Tensor, names: Sequence[str]) -> tuple[d
     return {name: found[name] for name in names}, scores
 
 
-def classify(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
-    """Return what the whole network gives for pictures, sRGB in [0, 1]: the logits, where it has a head."""
+def classify(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> Tensor:
+    """Return what the whole network gives for pictures, sRGB in [0, 1]: logits (B, K), where it has a head."""
     normalised = ((image - backbone.mean) / backbone.std).contiguous(memory_format=backbone.memory_format)
     return backbone.network(normalised)
 
@@ -99,18 +99,23 @@ def count_classes(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> int | 
     return scores.shape[1] if isinstance(scores, Tensor) and scores.ndim == 2 else None
 
 
+def _measurable(values: Tensor) -> Tensor:
+    """Return the values where the measures can be computed: Apple's GPU has neither float64 nor eigenvalues."""
+    return values.cpu() if values.device.type == "mps" else values
+
+
 @torch.no_grad()
 def look_at_maps(
     backbone: Backbone, batches: Batches, names: Sequence[str], precision: Precision
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield each tap's `gram_rank`, `peak` and `hoyer`, each the mean over the pictures."""
-    functions = {"gram_rank": gram_rank, "peak": peak_share, "hoyer": hoyer_sparsity}
+    """Yield each tap and its measures of whole maps by name, each the mean over the pictures."""
+    functions = {GRAM_RANK.name: gram_ranks, PEAK.name: peak_shares, HOYER.name: hoyer_sparsities}
     found: dict[str, dict[str, list[Tensor]]] = {name: {key: [] for key in functions} for name in names}
     for image, _ in batches:
         with autocast(image.device, precision):
             maps = backbone.features(image, names)
         for name, values in maps.items():
             for key, function in functions.items():
-                found[name][key].append(function(values))
+                found[name][key].append(function(_measurable(values)))
     for name, of_tap in found.items():
         yield name, {key: float(torch.cat(values).mean()) for key, values in of_tap.items()}

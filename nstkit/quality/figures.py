@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
@@ -16,10 +17,13 @@ LABELLED_CLASSES = 30  # more names than this along an axis cannot be read
 TOP_PAIRS = 20
 SAMPLE_PX = 128  # side of a picture on the sheets, dots
 FILTERS_A_ROW = 16
+FILTER_PX = 48  # side of a filter on the sheet, about
 
 
 def confusion_figure(confusion: Int64[Tensor, "k k"], classes: Sequence[str]) -> Image.Image:
-    """Return the confusion matrix, each row as shares of its class; many classes are not named, the worst pairs are.
+    """Return the confusion matrix, each row as shares of its class.
+
+    Up to 30 classes are named and have their percentages; of more, the most confused pairs are listed.
 
     Args:
         confusion: counts by class (row) and prediction (column), (K, K).
@@ -28,27 +32,30 @@ def confusion_figure(confusion: Int64[Tensor, "k k"], classes: Sequence[str]) ->
     counts = confusion.double().numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     is_labelled = len(classes) <= LABELLED_CLASSES
-    figure = Figure(figsize=(11, 8.2) if not is_labelled else (6 + 0.28 * len(classes),) * 2, dpi=120)
-    matrix, text = (figure.subplots(), None) if is_labelled else figure.subplots(1, 2, width_ratios=(3, 1.15))
-    shown = matrix.imshow(shares, cmap="magma_r", vmin=0, vmax=1, interpolation="nearest")
-    figure.colorbar(shown, ax=matrix, shrink=0.7, pad=0.02, label="share of the class")
-    matrix.set(xlabel="predicted", ylabel="class")
-    matrix.set_title(f"top-1 {counts.trace() / max(counts.sum(), 1):.1%} of {int(counts.sum())} pictures", loc="left")
-    if text is None:
-        matrix.set_xticks(range(len(classes)), classes, rotation=90)
-        matrix.set_yticks(range(len(classes)), classes)
-        if len(classes) <= 12:
-            for row, column in np.ndindex(*shares.shape):
-                colour = "white" if shares[row, column] > 0.5 else "black"
-                value = f"{shares[row, column]:.2f}" if counts[row, column] else ""
-                matrix.text(column, row, value, ha="center", va="center", color=colour, fontsize=9)
+    if is_labelled:
+        figure = Figure(figsize=(4 + 0.32 * len(classes),) * 2, dpi=120, layout="constrained")
+        matrix = figure.subplots()
     else:
+        figure = Figure(figsize=(11.6, 8.4), dpi=120)
+        matrix = figure.add_axes((0.03, 0.04, 0.67, 0.67 * 11.6 / 8.4))
+    # The root makes mistakes of a few percent visible beside a diagonal of 60 %.
+    matrix.imshow(shares, cmap="BuPu", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    matrix.set(xlabel="predicted", ylabel="class")
+    matrix.set_title(f"top-1 {counts.trace() / max(counts.sum(), 1):.1%} of {int(counts.sum()):,} pictures", loc="left")
+    if not is_labelled:
         matrix.set(xticks=[], yticks=[])
-        text.axis("off")
         lines = [f"{share:4.0%}  {a} → {b}" for a, b, share in most_confused(confusion, classes, TOP_PAIRS)]
-        text.set_title("most confused: share, class → prediction", loc="left", fontsize=9)
-        text.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=9, linespacing=1.6)
-    figure.tight_layout()
+        text = "\n".join(["share  class → prediction", "", *lines])
+        matrix.text(
+            1.03, 1, text, transform=matrix.transAxes, va="top", family="monospace", fontsize=9, linespacing=1.7
+        )
+        return _drawn(figure)
+    matrix.set_xticks(range(len(classes)), classes, rotation=90)
+    matrix.set_yticks(range(len(classes)), classes)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.35 else "black"
+        value = f"{100 * shares[row, column]:.0f}"
+        matrix.text(column, row, value, ha="center", va="center", color=colour, fontsize=8)
     return _drawn(figure)
 
 
@@ -105,7 +112,7 @@ def feature_figure(
         maps: by tap, (1, C, H, W).
         columns: channels a tap.
     """
-    figure = Figure(figsize=(0.95 * (columns + 1.4), 1.08 * len(maps) + 0.1), dpi=120)
+    figure = Figure(figsize=(0.95 * (columns + 1.4), 1.0 * len(maps) + 0.1), dpi=120)
     grid = figure.subplots(len(maps), columns + 1, squeeze=False, gridspec_kw={"hspace": 0.06, "wspace": 0.04})
     for panel in grid.flatten():
         panel.axis("off")
@@ -135,10 +142,10 @@ def filter_figure(network: nn.Module) -> Image.Image | None:
     weight = first.weight.detach().float().cpu()  # (c, 3, k, k)
     largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
     coloured = 0.5 + 0.5 * weight / torch.where(largest > 0, largest, 1)
-    columns = min(FILTERS_A_ROW, len(coloured))
+    columns = FILTERS_A_ROW if len(coloured) > 2 * FILTERS_A_ROW else FILTERS_A_ROW // 2
     rows = math.ceil(len(coloured) / columns)
     side = coloured.shape[-1]
-    zoom = max(1, 48 // side)
+    zoom = max(1, FILTER_PX // side)
     sheet = torch.ones(3, rows * (side * zoom + 4) + 4, columns * (side * zoom + 4) + 4)
     for number, tile in enumerate(coloured.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)):
         top, left = (4 + (side * zoom + 4) * place for place in divmod(number, columns))

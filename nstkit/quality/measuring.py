@@ -112,7 +112,7 @@ def measure_quality(
         values[f"{KNN.name}/{name}"] = KNN.function(*pairs)
         values[f"{RANKME.name}/{name}"] = RANKME.function(test.taps[name].pooled)
         values[f"{DEAD.name}/{name}"] = DEAD.function(test.taps[name].lowest, test.taps[name].highest)
-        values |= {f"extractor/{key}/{name}": value for key, value in of_maps.items()}
+        values |= {f"{key}/{name}": value for key, value in of_maps.items()}
     values |= style_means(values, backbone.style_taps)
     if baseline is not None:
         baseline = baseline.to(device)

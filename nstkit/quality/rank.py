@@ -43,8 +43,13 @@ def rankme_share(features: Float[Tensor, "n c"]) -> float:
     return rankme(features) / features.shape[1]
 
 
+def gram_rank(maps: Float[Tensor, "b c h w"]) -> float:
+    """Return the mean over pictures of `gram_ranks`."""
+    return float(gram_ranks(maps).mean())
+
+
 @torch.no_grad()
-def gram_rank(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b"]:
+def gram_ranks(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """Return the effective rank of each picture's Gram matrix: how many directions of style a style loss sees there.
 
     Args:

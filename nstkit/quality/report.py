@@ -60,7 +60,7 @@ def measure_spec(
         limit=config.limit,
         size_px=config.image_size,
         use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
-        baseline=random_twin(spec) if config.baseline else None,
+        baseline=random_twin(spec, factory=config.arch) if config.baseline else None,
     )
 
 

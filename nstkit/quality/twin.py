@@ -7,23 +7,27 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nstkit.backbones.build import build_network
 from nstkit.backbones.features import Backbone
-from nstkit.backbones.initialise import kaiming_init
+from nstkit.backbones.initialise import initialise
 from nstkit.backbones.load import load_backbone, read_exported
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
-from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import read_checkpoint
 
 
-def random_twin(spec: str | BackboneSpec) -> Backbone:
+def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
     """Return the architecture that `spec` names with random weights, on the CPU. The global random state stays.
 
-    NAME[@WEIGHTS] gives NAME@random, as its library initialises it; NAME@random:SEED the next seed. A checkpoint of
-    ours gives its architecture with Kaiming's initialisation. Its batch norm has no statistics yet: see
-    `settle_batchnorm`.
+    NAME[@WEIGHTS] gives NAME@random; NAME@random:SEED the next seed. A checkpoint gives the architecture that stands in
+    it: a VGG of ours with Kaiming's initialisation, any other as its library makes it. Batch norm has no statistics
+    yet: see `settle_batchnorm`.
+
+    Args:
+        spec: see `nstkit.backbones.spec`.
+        factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
         UserError: as `nstkit.backbones.load.load_backbone`.
@@ -34,12 +38,12 @@ def random_twin(spec: str | BackboneSpec) -> Backbone:
             seed = spec.seed + 1 if spec.weights == "random" else 0
             text = f"{spec.name}@random:{seed}"
             return load_backbone(replace(spec, text=text, weights="random", path=None, seed=seed))
-        twin = load_backbone(spec)
+        twin = load_backbone(spec, factory=factory)
         content = read_header(spec)
         assert content is not None
         torch.manual_seed(0)
-        network = _build(content["arch"])
-        kaiming_init(network)
+        network = build_network(content["arch"], factory=factory)
+        initialise(network, "default" if "library" in content["arch"] else "kaiming")
         twin.network.load_state_dict(network.state_dict())
         twin.label, twin.quality = f"{twin.label}-random", {}
         return twin
@@ -51,11 +55,6 @@ def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
         return None
     assert spec.path is not None
     return read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
-
-
-def _build(arch: dict[str, Any]) -> nn.Module:
-    """Return the network of a checkpoint's `arch`, not yet trained."""
-    return VGG(**arch)
 
 
 @torch.no_grad()
