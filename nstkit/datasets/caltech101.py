@@ -140,7 +140,8 @@ def _compare(folder: Path, *, keep_background: bool) -> tuple[list[str], list[st
     found = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir() and not path.name.startswith("."):
-            found[path.name] = sum(file.suffix.lower() in SUFFIXES for file in path.iterdir())
+            files = (file.name for file in path.iterdir() if not file.name.startswith("."))
+            found[path.name] = sum(name.lower().endswith(SUFFIXES) for name in files)
     wanted = dict(COUNTS)
     background = found.pop(BACKGROUND, 0)
     if keep_background:

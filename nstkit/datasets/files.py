@@ -63,8 +63,8 @@ class LabelledFiles:
     ) -> Iterator[tuple[UInt8[Tensor, "b h w 3"], Int64[Tensor, "b"]]]:
         """Yield the pictures at `order` and their labels, `batch_size` at a time; the last batch may be smaller.
 
-        Worker processes, one less than there are cores, decode ahead. The pictures are those that reading the same
-        files into memory gives, bit for bit.
+        Worker processes, one less than there are cores, decode ahead, two batches each. The pictures are those that
+        reading the same files into memory gives, bit for bit.
 
         Args:
             order: (M,), indices of this part, on any device.
@@ -103,8 +103,9 @@ class LabelledFiles:
 
 
 def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: under torchrun, its share of those that all on the machine have."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 class _Decoder(torch.utils.data.Dataset):

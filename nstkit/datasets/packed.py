@@ -6,6 +6,7 @@ tenth of all are lost: then something is wrong with the data.
 
 import contextlib
 import hashlib
+import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def _try_all(read: Callable[[int], object], count: int) -> NDArray[np.bool_]:
 def _fingerprint(root: Path, names: np.ndarray) -> str:
     digest = hashlib.sha256()
     for name in names:
-        facts = (root / str(name)).stat()
+        facts = os.stat(f"{root}/{name}")
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

@@ -1,10 +1,59 @@
-"""A web server on this machine that sends archives, can cut the connection, and counts what it is asked for."""
+"""Class folders, and a web server on this machine that sends archives, can cut the connection, and counts requests."""
 
 import http.server
+import os
 import threading
 from dataclasses import dataclass, field
 
 import pytest
+from PIL import Image
+
+from nstkit.datasets import files
+from nstkit.datasets.folder import list_class_folders, read_listing
+
+COLORS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
+
+
+@pytest.fixture
+def fill():
+    """Write pictures of the colour of their class into a folder; the upper left corner of each tells its number."""
+
+    def write(root, count=10, classes=COLORS, size=(12, 8)):
+        for name in classes:
+            (root / name).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                picture = Image.new("RGB", size, COLORS[name])
+                picture.paste((number, number, number), (0, 0, size[0] // 2, size[1]))
+                picture.save(root / name / f"{number:03d}.bmp")
+                os.utime(root / name / f"{number:03d}.bmp", ns=(10**18, 10**18))  # as unpacked: sizes and dates alike
+        return root
+
+    return write
+
+
+@pytest.fixture
+def read_folder():
+    """Read a folder of class folders; return the pictures and the classes."""
+
+    def read(root, size_px):
+        listing = list_class_folders(root)
+        return read_listing(listing, size_px), listing.classes
+
+    return read
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The pictures that are read from their files."""
+    read = []
+    original = files.read_picture
+
+    def count(path):
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(files, "read_picture", count)
+    return read
 
 
 @dataclass

@@ -91,7 +91,8 @@ def test_missing_file_is_one_line(fetch, internet, tmp_path, user_error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_kept_when_the_server_is_gone(tmp_path, user_error):
+def test_what_is_there_is_kept_when_the_server_is_gone(tmp_path, user_error, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
     (tmp_path / "a.zip").write_bytes(CONTENT[:5000])
     with user_error("could not be downloaded", "refused", "5,000 bytes are kept in", "a.zip.part", "Start again"):
         fetch_archive("http://127.0.0.1:9/a.zip", tmp_path / "a.zip", MD5)

@@ -97,5 +97,10 @@ def test_whatever_a_decoder_raises_is_one_line(tmp_path, monkeypatch, user_error
         read_square(tmp_path / "a.gif", 8)
 
 
-def test_cores_are_those_that_the_process_may_use():
-    assert 1 <= cores() <= (module.os.cpu_count() or 1)
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    for processes, expected in ((1, 16), (4, 4), (32, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert cores() == expected
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert cores() == 16
