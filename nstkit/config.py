@@ -1,7 +1,7 @@
 """One frozen dataclass per command <-> command line, JSON and TOML. No torch here, so that `--help` answers at once.
 
-A command's dataclass is the only place where its defaults stand. A file given with `--config` is read as flags that
-stand before the user's own, so that one parser checks both and flags beat the file.
+A command's dataclass is the only place where its defaults stand. A preset and a file given with `--config` are read as
+flags that stand before the user's own, so that one parser checks all and flags beat the file, which beats the preset.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -52,30 +52,39 @@ ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds besid
 Config = TypeVar("Config", bound=CommandConfig)
 
 
-def parse(cls: type[Config], command: str, argv: Sequence[str] | None = None) -> Config:
-    """Return the settings of a command line: flags beat `--config FILE`, which beats the dataclass.
+def parse(
+    cls: type[Config],
+    command: str,
+    argv: Sequence[str] | None = None,
+    presets: Mapping[str, dict[str, Any]] | None = None,
+) -> Config:
+    """Return the settings of a command line: flags beat `--config FILE`, which beats `--preset NAME`.
 
     Args:
         cls: the command's dataclass.
         command: the module, for the usage line, such as `transfer`.
         argv: the words after it. None = those of this process.
+        presets: settings by the preset's name.
 
     Raises:
         UserError: for a file that cannot be read or holds an unknown setting.
         SystemExit: (code 2) for a wrong flag, from the parser; (code 0) after `--help`.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    from_file = settings_to_flags(cls, read_settings(path)) if (path := _config_path(argv)) else []
-    return tyro.cli(cls, args=[*from_file, *argv], prog=f"python -m {command}")
+    path = _last_value(argv, "--config")
+    words = [*settings_to_flags(cls, read_settings(Path(path))), *argv] if path else argv
+    preset = (presets or {}).get(_last_value(words, "--preset") or "", {})  # an unknown name is the parser's to report
+    return tyro.cli(cls, args=[*settings_to_flags(cls, preset), *words], prog=f"python -m {command}")
 
 
-def _config_path(argv: list[str]) -> Path | None:
-    for index, word in enumerate(argv):
-        if word == "--config" and index + 1 < len(argv):
-            return Path(argv[index + 1])
-        if word.startswith("--config="):
-            return Path(word.partition("=")[2])
-    return None
+def _last_value(words: list[str], flag: str) -> str | None:
+    found = None
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        if word == flag:
+            found = following
+        elif word.startswith(flag + "="):
+            found = word.partition("=")[2]
+    return found
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def settings_to_flags(cls: type[CommandConfig], settings: dict[str, Any]) -> lis
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):
             flags += [flag, *map(str, value)]
         else:
             flags += [flag, str(value)]

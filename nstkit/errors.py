@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 class UserError(Exception):
@@ -56,6 +57,33 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Interruption:
+    """Whether the user (Ctrl-C) or the system (SIGTERM, as schedulers send it) has asked for an end.
+
+    As a context manager it takes the first such signal as a request, which the work answers where it can save; a second
+    one ends at once.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, *_: object) -> None:
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+        print("stopping as soon as all is saved; once more stops at once", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:

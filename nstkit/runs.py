@@ -90,15 +90,26 @@ class Run:
         settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
         try:
             write_atomically(folder / "config.json", lambda file: file.write(json.dumps(settings, indent=2).encode()))
-            if resume_step is not None:
-                cut_back(folder / "metrics.jsonl", resume_step)
-            self._metrics = open(folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
-            purge_step = None if resume_step is None else resume_step + 1
-            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+            self._open(resume_step)
         except OSError as error:
             raise UserError(
                 f"{folder.absolute()}: cannot be written ({error.strerror or error}). Choose another --runs-dir."
             ) from error
+
+    def _open(self, after_step: int | None) -> None:
+        for part in self.folder.rglob(".*.part"):
+            part.unlink()  # a file that a killed process had not finished
+        if after_step is not None:
+            cut_back(self.folder / "metrics.jsonl", after_step)
+        self._metrics = open(self.folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
+        purge_step = None if after_step is None else after_step + 1
+        self._writer = SummaryWriter(str(self.folder), purge_step=purge_step)
+
+    def rewind(self, step: int) -> None:
+        """Forget all that was logged behind `step`, in metrics.jsonl and for TensorBoard."""
+        self._metrics.close()
+        self._writer.close()
+        self._open(step)
 
     def __enter__(self) -> "Run":
         return self
@@ -132,9 +143,9 @@ class Run:
         save_picture(to_picture(picture) if isinstance(picture, Tensor) else picture, path, texts)
         return path
 
-    def show_text(self, tag: str, text: str) -> None:
+    def show_text(self, tag: str, text: str, step: int = 0) -> None:
         """Put Markdown into TensorBoard."""
-        self._writer.add_text(tag, text)
+        self._writer.add_text(tag, text, step)
 
     def compare_by(self, settings: Mapping[str, Any], measures: Mapping[str, float], step: int = 0) -> None:
         """Write this run's row of the table that all runs of all commands share (TensorBoard's HParams).
@@ -176,7 +187,7 @@ def choose_folder(runs_dir: Path, command: str, run_name: str | None, slug: str)
     """
     parent = runs_dir / command
     if run_name is not None:
-        if (parent / run_name).exists():
+        if is_taken(parent / run_name):
             raise UserError(f"--run-name {run_name}: {parent / run_name} is there already. Choose another name.")
         return parent / run_name
     folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{slugify(slug)}"
@@ -185,6 +196,11 @@ def choose_folder(runs_dir: Path, command: str, run_name: str | None, slug: str)
         folder = folder.with_name(f"{folder.name.rsplit('~', 1)[0]}~{number}")
         number += 1
     return folder
+
+
+def is_taken(folder: Path) -> bool:
+    """Return whether a run has begun there. One that was killed before it wrote a whole file has not."""
+    return folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir()))
 
 
 def slugify(text: str) -> str:

@@ -1,47 +1,121 @@
-"""Random crop and flip of a batch, as one indexing operation on pictures that lie in memory as bytes."""
+"""What happens to each picture of an epoch: order, crop, flip, erasing, mixing. Drawn for the whole epoch at once.
 
-from dataclasses import dataclass
+All of it follows from (seed, epoch) and the picture's place in the epoch. So neither the batch size, nor the number of
+processes, nor a resume in the midst of an epoch changes what happens to a picture.
+"""
 
+from dataclasses import dataclass, fields
+
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from train_backbone.config import TrainConfig
+from train_backbone.trivial_augment import draw_operations
+
+ERASED_SHARE = (0.02, 0.25)  # of the picture's area
+ERASED_ASPECT = (0.5, 2.0)
+
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """Order and augmentation of every picture of one epoch.
+    """Order and augmentation of every picture of an epoch, one row a picture in the order of the epoch.
 
-    Drawn for the whole epoch at once from (seed, epoch) alone, so neither the batch size nor the number of processes
-    nor a resume changes what happens to a picture.
+    Attributes:
+        order: index of the picture.
+        shift: (dy, dx) of the crop [px].
+        is_flipped: mirrored left to right.
+        erased: box (top, left, bottom, right) in fractions of the side that is set to the mean colour, or None.
+        operation: number of a TrivialAugment operation and its strength in [-1, 1], or None.
+        mixed: box as above whose inside comes from the partner, and share of the picture in what is outside of it, or
+            None. Partners are neighbours: 0 with 1, 2 with 3, ...
     """
 
     order: Int64[Tensor, "n"]
     shift: Int64[Tensor, "n 2"]
     is_flipped: Bool[Tensor, "n"]
+    erased: Float[Tensor, "n 4"] | None = None
+    operation: Float[Tensor, "n 2"] | None = None
+    mixed: Float[Tensor, "n 5"] | None = None
+
+    def take(self, where: slice | Int64[Tensor, "m"], device: torch.device) -> "EpochPlan":
+        """Return some rows, on a device."""
+        rows = {field.name: getattr(self, field.name) for field in fields(self)}
+        return EpochPlan(**{name: value if value is None else value[where].to(device) for name, value in rows.items()})
 
 
-def plan_epoch(count: int, size_px: int, seed: int, epoch: int, device: torch.device) -> EpochPlan:
-    """Return the plan: a permutation, shifts of up to an eighth of the side, and flips of half of the pictures."""
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+def plan_epoch(count: int, size_px: int, config: TrainConfig, epoch: int) -> EpochPlan:
+    """Return the plan of an epoch of `count` pictures, on the CPU.
+
+    Shifts reach an eighth of the side. Half of the pictures are flipped; with alternating flip each picture is flipped
+    in every second epoch, so two epochs show both sides of all.
+
+    Source: alternating flip from Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU", section 3.6.
+    """
+    source = (config.seed * 1_000_003 + epoch) % 2**63
+    generator = torch.Generator().manual_seed(source)
     reach = size_px // 8
     order = torch.randperm(count, generator=generator)
     shift = torch.randint(-reach, reach + 1, (count, 2), generator=generator)
     is_flipped = torch.rand(count, generator=generator) < 0.5
-    return EpochPlan(order.to(device), shift.to(device), is_flipped.to(device))
+    if config.flip == "alternating":
+        first = torch.rand(count, generator=torch.Generator().manual_seed(config.seed % 2**63)) < 0.5
+        is_flipped = first[order] ^ (epoch % 2 == 1)
+    random = np.random.default_rng(source)
+    return EpochPlan(
+        order,
+        shift,
+        is_flipped,
+        erased=draw_boxes(random, count, config.erasing) if config.erasing else None,
+        operation=draw_operations(random, count) if config.trivial_augment else None,
+        mixed=draw_mixing(random, count, config.mixup, config.cutmix) if config.mixup or config.cutmix else None,
+    )
+
+
+def draw_boxes(random: np.random.Generator, count: int, probability: float) -> Float[Tensor, "n 4"]:
+    """Return boxes of 2 to 25 % of the area and aspects from 1:2 to 2:1; empty ones with probability 1 - `probability`.
+
+    Source: Zhong et al. 2020, "Random Erasing Data Augmentation", algorithm 1.
+    """
+    area = random.uniform(*ERASED_SHARE, count) * (random.random(count) < probability)
+    aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT), count))
+    return place_boxes(random, np.sqrt(area * aspect), np.sqrt(area / aspect))
+
+
+def draw_mixing(random: np.random.Generator, count: int, mixup: float, cutmix: float) -> Float[Tensor, "n 5"]:
+    """Return a box and a share for each picture; with both kinds switched on each picture has one of them.
+
+    Args:
+        random: source.
+        count: number of pictures.
+        mixup: alpha of Beta(alpha, alpha), from which the share of the picture is drawn; 0 = off.
+        cutmix: alpha of Beta(alpha, alpha), from which the share left by the box is drawn; 0 = off.
+
+    Source: Zhang et al. 2018, "mixup"; Yun et al. 2019, "CutMix"; drawn for each picture as timm's `mode='elem'`.
+    """
+    is_cut = random.random(count) < (0.5 if mixup and cutmix else float(bool(cutmix)))
+    side = np.sqrt(1 - random.beta(cutmix, cutmix, count)) * is_cut if cutmix else np.zeros(count)
+    share = np.where(is_cut, 1.0, random.beta(mixup, mixup, count)) if mixup else np.ones(count)
+    return torch.cat([place_boxes(random, side, side), torch.from_numpy(share).float()[:, None]], 1)
+
+
+def place_boxes(random: np.random.Generator, height: np.ndarray, width: np.ndarray) -> Float[Tensor, "n 4"]:
+    """Return boxes (top, left, bottom, right) of given sides at random places inside the unit square."""
+    top, left = random.random(len(height)) * (1 - height), random.random(len(width)) * (1 - width)
+    return torch.from_numpy(np.stack([top, left, top + height, left + width], 1)).float()
 
 
 def crop_and_flip(
-    images: UInt8[Tensor, "n h w 3"],
-    index: Int64[Tensor, "b"],
-    shift: Int64[Tensor, "b 2"],
-    is_flipped: Bool[Tensor, "b"],
+    images: UInt8[Tensor, "b h w 3"], shift: Int64[Tensor, "b 2"], is_flipped: Bool[Tensor, "b"]
 ) -> UInt8[Tensor, "b h w 3"]:
-    """Return the pictures at `index`, shifted by (dy, dx) pixels with mirrored borders, some of them mirrored."""
-    height, width = images.shape[1:3]
+    """Return the pictures shifted by (dy, dx) pixels with mirrored borders, some of them mirrored."""
+    count, height, width = images.shape[:3]
     rows = mirror(torch.arange(height, device=images.device) + shift[:, :1], height)
-    columns = torch.arange(width, device=images.device).expand(len(index), width)
+    columns = torch.arange(width, device=images.device).expand(count, width)
     columns = torch.where(is_flipped[:, None], columns.flip(1), columns)
     columns = mirror(columns + shift[:, 1:], width)
+    index = torch.arange(count, device=images.device)
     return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
@@ -51,8 +125,32 @@ def mirror(position: Int64[Tensor, "..."], size: int) -> Int64[Tensor, "..."]:
     return torch.where(position >= size, 2 * (size - 1) - position, position)
 
 
+def is_inside(boxes: Float[Tensor, "b 4"], height: int, width: int) -> Bool[Tensor, "b 1 h w"]:
+    """Return which pixel centres lie inside the boxes (top, left, bottom, right; in fractions of the sides)."""
+    y = (torch.arange(height, device=boxes.device) + 0.5) / height
+    x = (torch.arange(width, device=boxes.device) + 0.5) / width
+    top, left, bottom, right = boxes.T[:, :, None]
+    return ((y >= top) & (y < bottom))[:, None, :, None] & ((x >= left) & (x < right))[:, None, None, :]
+
+
+def partner_of(count: int, device: torch.device) -> Int64[Tensor, "b"]:
+    """Return the partner of each of `count` pictures: its neighbour; the last of an odd number has itself."""
+    index = torch.arange(count, device=device)
+    return (index ^ 1).clamp_max(count - 1)
+
+
+def mix(
+    images: Float[Tensor, "b 3 h w"], mixed: Float[Tensor, "b 5"]
+) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b"]]:
+    """Return the pictures mixed with their partners, and the share of each picture in the result."""
+    inside = is_inside(mixed[:, :4], *images.shape[2:])
+    weight = torch.where(inside, 0.0, mixed[:, 4, None, None, None])
+    partners = images[partner_of(len(images), images.device)]
+    return torch.lerp(partners, images, weight), weight.mean(dim=(1, 2, 3))
+
+
 def normalise(
-    images: UInt8[Tensor, "b h w 3"], mean: Float[Tensor, "3"], std: Float[Tensor, "3"]
+    images: Float[Tensor, "b 3 h w"], mean: Float[Tensor, "3"], std: Float[Tensor, "3"]
 ) -> Float[Tensor, "b 3 h w"]:
-    """Return the network's input, float32 with the channels last in memory."""
-    return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    """Return pictures in [0, 1] with `mean` taken off and divided by `std`."""
+    return (images - mean[:, None, None]) / std[:, None, None]

@@ -7,8 +7,9 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from nstkit.config import Precision
-from nstkit.datasets.arrays import LabelledImages
+from nstkit.datasets.arrays import Dataset, Part
 from nstkit.hardware import autocast, memory_format_of
+from nstkit.ranks import Ranks
 from train_backbone.augment import normalise
 
 BATCH_SIZE = 500
@@ -16,26 +17,35 @@ BATCH_SIZE = 500
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, part: LabelledImages, mean: torch.Tensor, std: torch.Tensor, precision: Precision
+    model: nn.Module, part: Part, data: Dataset, precision: Precision, ranks: Ranks | None = None
 ) -> dict[str, float]:
     """Return `top1` and `top5` as fractions in [0, 1], over all pictures alike, and the mean cross-entropy `loss`.
 
-    The model is left in eval mode.
+    The model is left in eval mode. Each process takes its share of the pictures, none twice, and gets the whole result.
+
+    Args:
+        model: classifier on its device.
+        part: pictures of `data`, such as `data.val`.
+        data: gives the classes and the normalisation.
+        precision: fp32, bf16 or fp16.
+        ranks: the processes that call this together. None = this one alone.
     """
+    ranks = ranks or Ranks()
     model.eval()
-    memory_format = memory_format_of(model.parameters())
-    device = part.images.device
-    classes = model.classifier.out_features
+    memory_format, device = memory_format_of(model.parameters()), part.device
+    mean, std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
+    classes, is_shared = len(data.classes), ranks.count > 1
     accuracy = MetricCollection(
         {
-            "top1": MulticlassAccuracy(classes, average="micro"),
-            "top5": MulticlassAccuracy(classes, average="micro", top_k=min(5, classes)),
+            "top1": MulticlassAccuracy(classes, average="micro", sync_on_compute=is_shared),
+            "top5": MulticlassAccuracy(classes, average="micro", top_k=min(5, classes), sync_on_compute=is_shared),
         }
     ).to(device)
-    loss = MeanMetric().to(device)
-    for images, labels in zip(part.images.split(BATCH_SIZE), part.labels.split(BATCH_SIZE), strict=True):
+    loss = MeanMetric(sync_on_compute=is_shared).to(device)
+    for images, labels in part.read(torch.arange(len(part))[ranks.take(len(part))], BATCH_SIZE):
+        normalised = normalise(images.permute(0, 3, 1, 2).float() / 255, mean, std)
         with autocast(device, precision):
-            logits = model(normalise(images, mean, std).contiguous(memory_format=memory_format))
+            logits = model(normalised.contiguous(memory_format=memory_format))
         accuracy.update(logits.float(), labels)
         loss.update(functional.cross_entropy(logits.float(), labels), weight=len(labels))
     return {**{name: float(value) for name, value in accuracy.compute().items()}, "loss": float(loss.compute())}

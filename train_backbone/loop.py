@@ -1,66 +1,24 @@
 """The training loop. It knows no files and no screen: it hands a small record to one callback."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
+from torch.profiler import record_function
 
 from nstkit.config import Precision
-from nstkit.datasets.arrays import Dataset
-from nstkit.errors import UserError
 from nstkit.hardware import autocast, memory_format_of
-from train_backbone.augment import EpochPlan, crop_and_flip, normalise, plan_epoch
 from train_backbone.config import TrainConfig
 from train_backbone.evaluate import evaluate
-from train_backbone.schedule import ByBatch, WarmupPlateau, build_schedule
+from train_backbone.feed import Batch, Feed
+from train_backbone.training import LOWEST_SCALE, Training
+from train_backbone.watchdog import Death
 
 STEPS_A_RECORD = 20
-
-
-@dataclass
-class Training:
-    """All that changes while a network is trained."""
-
-    model: nn.Module
-    averaged: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    schedule: WarmupPlateau | ByBatch
-    scaler: torch.amp.GradScaler
-    step: int = 0
-    epoch: int = 0
-    best_top1: float = -1.0
-
-    @property
-    def measured(self) -> nn.Module:
-        """The network that is validated and saved: the averaged one where there is one."""
-        return self.model if self.averaged is None else self.averaged.module
-
-    def _parts(self) -> dict[str, Any]:
-        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "scaler": self.scaler}
-        return parts if self.averaged is None else {**parts, "averaged": self.averaged}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that resuming needs."""
-        counters = {"step": self.step, "epoch": self.epoch, "best_top1": self.best_top1}
-        return {**{name: part.state_dict() for name, part in self._parts().items()}, **counters}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a saved state."""
-        # The optimizer's sums lie in memory as the weights did when they were saved. The fused step does not look: with
-        # weights in another order it would mix the entries up.
-        memory_format = memory_format_of(state["model"].values())
-        for network in (self.model, self.averaged):
-            if network is not None:
-                network.to(memory_format=memory_format)
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.step, self.epoch, self.best_top1 = state["step"], state["epoch"], state["best_top1"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +31,7 @@ class Record:
         scalars: by tag, such as `train/loss`.
         is_epoch_end: validation has been measured.
         is_best: no earlier epoch had a higher validation top-1.
+        death: what the watchdog saw, where it rolled the training back to `step`.
     """
 
     step: int
@@ -80,101 +39,160 @@ class Record:
     scalars: dict[str, float] = field(default_factory=dict)
     is_epoch_end: bool = False
     is_best: bool = False
-
-
-def prepare_training(model: nn.Module, config: TrainConfig, steps_an_epoch: int, precision: Precision) -> Training:
-    """Return a training at step 0, from resolved settings."""
-    device = next(model.parameters()).device
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=device.type in ("cuda", "cpu"))
-    averaged = (
-        AveragedModel(model, multi_avg_fn=warmed_up_average(config.ema), use_buffers=True) if config.ema else None
-    )
-    warmup_steps = round(config.warmup_epochs * steps_an_epoch)
-    schedule = build_schedule(config.schedule, optimizer, config.max_steps, warmup_steps, config.patience)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-    return Training(model, averaged, optimizer, schedule, scaler)
-
-
-def warmed_up_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
-    """Return an exponential average whose early steps do not remember the random start: min(decay, (1+t)/(10+t))."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], steps: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, weight)
-        else:  # batch norm's counter
-            torch._foreach_copy_(averaged, current)
-
-    return update
+    death: str = ""
 
 
 def train(
-    training: Training, data: Dataset, config: TrainConfig, precision: Precision, report: Callable[[Record], None]
+    training: Training, feed: Feed, config: TrainConfig, precision: Precision, report: Callable[[Record], None]
 ) -> None:
-    """Train until `config.max_steps`, reporting to `report`. `data` lies on the model's device.
+    """Train until `config.max_steps`, or until validation stalls for `config.early_stop` epochs.
+
+    Args:
+        training: at any step.
+        feed: the pictures, on the device of the network.
+        config: resolved settings.
+        precision: fp32, bf16 or fp16.
+        report: called in every process, with the same numbers.
 
     Raises:
-        UserError: when the loss is no longer finite.
+        UserError: when the network dies more than `config.retries` times.
     """
-    device = data.train.images.device
-    memory_format = memory_format_of(training.model.parameters())
-    mean, std = (torch.tensor(values, device=device) for values in (data.mean, data.std))
-    batch_size = min(config.batch_size, len(data.train))
-    steps_an_epoch = len(data.train) // batch_size
-    while training.step < config.max_steps:
+    while training.step < config.max_steps and not has_stalled(training.history, config.early_stop):
         started = time.perf_counter()
-        training.model.train()
-        plan = plan_epoch(len(data.train), data.size_px, config.seed, training.epoch, device)
-        sums = torch.zeros(3, device=device)  # loss, correct, norm of the gradient
-        batches = min(steps_an_epoch, config.max_steps - training.step)
-        for batch in range(batches):
-            images, labels = take_batch(data, plan, slice(batch * batch_size, (batch + 1) * batch_size))
-            images = normalise(images, mean, std).contiguous(memory_format=memory_format)
-            sums += train_step(training, images, labels, config, precision)
-            steps = batch % STEPS_A_RECORD + 1
-            if steps == STEPS_A_RECORD or batch == batches - 1:
-                loss, correct, norm = (sums / steps).tolist()
-                sums.zero_()
-                if not math.isfinite(loss):
-                    raise UserError(f"the loss is {loss} at step {training.step}: lower --lr (now {config.lr:g}).")
-                scalars = {"train/loss": loss, "train/top1": correct / batch_size, "opt/grad_norm": norm}
-                scalars["opt/lr"] = training.optimizer.param_groups[0]["lr"]
-                scalars["time/images_per_s"] = (batch + 1) * batch_size / (time.perf_counter() - started)
-                report(Record(training.step, training.epoch, scalars))
+        try:
+            train_epoch(training, feed, config, precision, report)
+        except Death as death:
+            training.roll_back(death, config.retries)
+            report(Record(training.step, training.epoch, death=f"{death}; now {training.rate:.2g}"))
+            continue
         train_s = time.perf_counter() - started
-        val = evaluate(training.measured, data.val, mean, std, precision)
-        training.epoch += 1
-        training.schedule.step_epoch(val["top1"])
-        is_best = val["top1"] > training.best_top1
-        training.best_top1 = max(val["top1"], training.best_top1)
-        scalars = {f"val/{name}": value for name, value in val.items()} | {"time/epoch_s": train_s}
+        rate = training.rate
+        # A final fit has seen the validation pictures: the rate is replayed, and the last epoch counts.
+        val = {} if config.final_fit else validate(training, feed, precision)
+        top1 = val.get("top1", 0.0)
+        training.schedule.step_epoch(top1)
+        is_best = bool(config.final_fit) or top1 > training.best_top1
+        training.best_top1 = max(top1, training.best_top1)
+        measured = {f"val/{name}": value for name, value in val.items()}
+        training.end_epoch({**measured, "lr": rate, "rate_factor": training.rate_factor})
+        scalars = {**measured, "time/epoch_s": train_s}
         report(Record(training.step, training.epoch, scalars, is_epoch_end=True, is_best=is_best))
 
 
-def take_batch(data: Dataset, plan: EpochPlan, where: slice) -> tuple[Tensor, Tensor]:
-    """Return augmented pictures (B, H, W, 3), uint8, and their labels (B,)."""
-    index = plan.order[where]
-    images = crop_and_flip(data.train.images, index, plan.shift[where], plan.is_flipped[where])
-    return images, data.train.labels[index]
+def has_stalled(history: list[dict[str, float]], patience: int | None) -> bool:
+    """Return whether the best validation top-1 is more than `patience` epochs old."""
+    top1 = [epoch.get("val/top1", 0.0) for epoch in history]
+    return patience is not None and bool(top1) and len(top1) - 1 - top1.index(max(top1)) >= patience
 
 
-def train_step(training: Training, images: Tensor, labels: Tensor, config: TrainConfig, precision: Precision) -> Tensor:
-    """Do one optimizer step; return (3,): the loss, the number of correct pictures, the gradient's norm unclipped."""
-    model, scaler = training.model, training.scaler
-    with autocast(images.device, precision):
-        logits = model(images)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+def validate(training: Training, feed: Feed, precision: Precision) -> dict[str, float]:
+    """Return the measures of the validation pictures, over all processes."""
+    return evaluate(training.measured, feed.data.val, feed.data, precision, feed.ranks)
+
+
+def train_epoch(
+    training: Training, feed: Feed, config: TrainConfig, precision: Precision, report: Callable[[Record], None]
+) -> None:
+    """Do what is left of an epoch, or of the run if that is less."""
+    started, first = time.perf_counter(), training.batch
+    device = feed.data.train.device
+    memory_format = memory_format_of(training.model.parameters())
+    training.model.train()
+    last = min(feed.batches_an_epoch, first + config.max_steps - training.step)
+    sums = torch.zeros(3, device=device)  # loss, share of correct ones, norm of the gradient
+    for batch in feed.read(training.epoch, first, training.step):
+        sums += train_step(training, batch, config, precision, memory_format, feed.ranks.rank)
+        steps = (training.batch - 1) % STEPS_A_RECORD + 1
+        if steps == STEPS_A_RECORD or training.batch == last:
+            loss, top1, norm = feed.ranks.mean(sums / steps).tolist()
+            sums.zero_()
+            if config.retries:
+                training.watchdog.look(training.step, loss, norm)
+            scalars = {"train/loss": loss, "train/top1": top1, "opt/grad_norm": norm, "opt/lr": training.rate}
+            pictures = (training.batch - first) * feed.batch_size
+            scalars["time/images_per_s"] = pictures / (time.perf_counter() - started)
+            report(Record(training.step, training.epoch, scalars))
+        if training.batch == last:
+            return
+
+
+def train_step(
+    training: Training,
+    batch: Batch,
+    config: TrainConfig,
+    precision: Precision,
+    memory_format: torch.memory_format,
+    rank: int = 0,
+) -> Tensor:
+    """Do one optimizer step; return (3,): the loss, the share of correct pictures, the gradient's norm unclipped."""
+    # What the network draws, such as dropout, follows from the step: a resume needs no random states.
+    torch.manual_seed((config.seed * 1_000_003 + training.step * 4099 + rank) % 2**63)
+    device, parts = batch.images.device, config.accumulate
     training.optimizer.zero_grad()
-    scaler.scale(loss).backward()
-    scaler.unscale_(training.optimizer)
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-    scaler.step(training.optimizer)
+    seen = torch.zeros(2, device=device)
+    for number, part in enumerate(split(batch, parts)):
+        # Gradients are exchanged once, with the last part.
+        is_shared = number == parts - 1 or training.forward is training.model or config.compile
+        with nullcontext() if is_shared else training.forward.no_sync():
+            images = part.images.contiguous(memory_format=memory_format)
+            with (
+                record_function("forward"),
+                autocast(device, precision),
+                admits_small_pictures(training.model, images.shape[2]),
+            ):
+                logits = training.forward(images).float()
+            loss = target_loss(logits, part, config.label_smoothing)
+            with record_function("backward"):
+                training.scaler.scale(loss / parts).backward()
+        seen += torch.stack([loss.detach(), (logits.argmax(1) == part.labels).float().mean()]) / parts
+    with record_function("optimizer"):
+        norm = update(training, config.clip)
+    training.step, training.batch = training.step + 1, training.batch + 1
+    return torch.cat([seen, norm[None]])
+
+
+@contextmanager
+def admits_small_pictures(model: nn.Module, side_px: int) -> Iterator[None]:
+    """Let pooling keep a last position of maps of one pixel: a picture under 32 px would not survive VGG's fifth."""
+    poolings = [module for module in model.modules() if isinstance(module, nn.MaxPool2d)] if side_px < 32 else []
+    before = [pooling.ceil_mode for pooling in poolings]
+    for pooling in poolings:
+        pooling.ceil_mode = True
+    yield
+    for pooling, mode in zip(poolings, before, strict=True):
+        pooling.ceil_mode = mode
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return the batch in equal parts."""
+    if parts == 1:
+        return [batch]
+    columns = [getattr(batch, name) for name in Batch.__dataclass_fields__]
+    chunks = [[None] * parts if column is None else column.chunk(parts) for column in columns]
+    return [Batch(*values) for values in zip(*chunks, strict=True)]
+
+
+def target_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Return the mean cross-entropy to the labels; to both of a mixed picture by their shares."""
+    if batch.share is None:
+        return functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
+    own, other = (
+        functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
+        for labels in (batch.labels, batch.partner_labels)
+    )
+    return torch.lerp(other, own, batch.share).mean()
+
+
+def update(training: Training, clip: float) -> Tensor:
+    """Let the optimizer, the schedule and the average take one step; return the gradient's norm unclipped."""
+    optimizer, scaler = training.optimizer, training.scaler
+    scaler.unscale_(optimizer)
+    norm = nn.utils.clip_grad_norm_(training.model.parameters(), clip or float("inf"))
+    scaler.step(optimizer)
     scaler.update()
+    if scaler.is_enabled() and scaler.get_scale() < LOWEST_SCALE:
+        scaler.update(LOWEST_SCALE)
     training.schedule.step_batch()
     if training.averaged is not None:
-        training.averaged.update_parameters(model)
-    training.step += 1
-    return torch.stack([loss.detach(), (logits.argmax(1) == labels).sum().float(), norm])
+        training.averaged.update_parameters(training.model)
+    return norm

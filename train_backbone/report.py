@@ -1,5 +1,7 @@
 """What the loop's records become: metrics, TensorBoard, a progress bar, and the checkpoints."""
 
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,60 +9,99 @@ import torch
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
-from nstkit.checkpoint import read_checkpoint, write_checkpoint
-from nstkit.config import Precision, settings_of
-from nstkit.datasets.arrays import Dataset
+from nstkit.backbones.taps import default_taps
+from nstkit.checkpoint import write_checkpoint
+from nstkit.config import settings_of
+from nstkit.errors import Interruption
 from nstkit.runs import Run
-from train_backbone.augment import plan_epoch
-from train_backbone.config import TrainConfig
-from train_backbone.evaluate import evaluate
-from train_backbone.loop import Record, Training, take_batch
+from train_backbone.init_check import InitReport, check_initial_weights
+from train_backbone.loop import Record
+from train_backbone.session import Session, first_pictures
 
 
 class Reporter:
-    """The callback of the loop."""
+    """The callback of the loop, in the process that writes."""
 
-    def __init__(
-        self, run: Run, training: Training, data: Dataset, config: TrainConfig, environment: dict[str, Any]
-    ) -> None:
-        self._run, self._training, self._config = run, training, config
+    def __init__(self, run: Run, session: Session, interruption: Interruption) -> None:
+        self._run, self._session, self._interruption = run, session, interruption
+        data, config = session.data, session.config
         self._header = {
-            "arch": training.model.arguments,
+            "arch": session.training.model.arguments,
             "classes": list(data.classes),
             "input": {"size_px": data.size_px, "mean": list(data.mean), "std": list(data.std)},
-            "taps": {"style": list(GATYS_STYLE_TAPS), "content": list(GATYS_CONTENT_TAPS)},
+            "taps": default_taps(session.training.model),
             "config": settings_of(config),
-            "environment": environment,
+            "environment": session.environment,
+            "split": data.split,
         }
+        self._saved_s = time.monotonic()
+        self._quality: dict[str, float] = {}
         self._bar = tqdm(
-            total=config.max_steps, initial=training.step, unit="step", disable=True if config.quiet else None
+            total=config.max_steps, initial=session.training.step, unit="step", disable=True if config.quiet else None
         )
+        if 0 in config.keep_epochs and session.training.step == 0:
+            self.keep()
 
     def __call__(self, record: Record) -> None:
-        """Take one record."""
+        """Take one record; raise `KeyboardInterrupt` after a save if the user or the system asked for an end."""
+        if record.death:
+            tqdm.write(f"warning: {record.death}")
+            self._run.rewind(record.step)
+            self._run.show_text("watchdog", record.death, record.step)
+            self._bar.reset(self._session.config.max_steps)
+            self._bar.update(record.step)
+            return
         self._run.log(record.step, record.scalars)
         self._bar.update(record.step - self._bar.n)
-        if not record.is_epoch_end:
+        if record.is_epoch_end:
+            self._end_epoch(record)
+        else:
             self._bar.set_postfix_str(f"loss {record.scalars['train/loss']:.3f}", refresh=False)
-            return
-        val = record.scalars
-        if not self._config.quiet:
-            tqdm.write(
-                f"epoch {record.epoch:3d}  val top1 {val['val/top1']:.2%}  top5 {val['val/top5']:.2%}  "
-                f"loss {val['val/loss']:.3f}  {val['time/epoch_s']:.1f} s{'  best' if record.is_best else ''}"
-            )
-        quality = {"val/top1": val["val/top1"], "val/top5": val["val/top5"]}
-        if record.is_best:
-            self.save("ckpt.pt", quality)
-        self.save("last.pt", quality, training=self._training.state_dict())
-        self._run.flush()
+            is_due = time.monotonic() - self._saved_s > self._session.config.save_every
+            if is_due or self._interruption.is_asked:
+                self.save_last()
+        if self._interruption.is_asked:
+            raise KeyboardInterrupt
 
-    def save(self, name: str, quality: dict[str, float], **more: Any) -> Path:
+    def _end_epoch(self, record: Record) -> None:
+        val = record.scalars
+        self._quality = {name: val[name] for name in ("val/top1", "val/top5") if name in val}
+        if not self._session.config.quiet:
+            measured = (
+                f"val top1 {val['val/top1']:.2%}  top5 {val['val/top5']:.2%}  loss {val['val/loss']:.3f}  "
+                if "val/top1" in val
+                else ""
+            )
+            best = "  best" if record.is_best and measured else ""
+            tqdm.write(f"epoch {record.epoch:3d}  {measured}{val['time/epoch_s']:.1f} s{best}")
+        # last.pt comes last: a kill in between repeats the epoch, and makes the others anew.
+        if record.is_best:
+            self.save("ckpt.pt", self._quality)
+        if record.epoch in self._session.config.keep_epochs:
+            self.keep()
+        self.save_last()
+
+    def save_last(self) -> None:
+        """Write all that resuming needs."""
+        self._run.flush()
+        self.save("last.pt", self._quality, training=self._session.training.state_dict())
+        self._saved_s = time.monotonic()
+
+    def keep(self) -> None:
+        """Keep the network as it is after this epoch: convolutions and linear layers in float16, half the size."""
+        training = self._session.training
+        name = f"epochs/epoch-{training.epoch:03d}.pt"
+        self.save(name, self._quality, is_half=True, epoch=training.epoch)
+
+    def save(self, name: str, quality: dict[str, float], *, is_half: bool = False, **more: Any) -> Path:
         """Write a checkpoint of the measured weights into the run folder."""
-        weights = {key: value.detach().clone() for key, value in self._training.measured.state_dict().items()}
+        training = self._session.training
+        weights = {key: value.detach().clone() for key, value in training.measured.state_dict().items()}
+        if is_half:
+            weights = {key: value.half() if value.ndim > 1 else value for key, value in weights.items()}
         path = self._run.folder / name
-        write_checkpoint(path, {**self._header, "model": weights, "quality": quality, **more})
+        history = [dict(epoch) for epoch in training.history]
+        write_checkpoint(path, {**self._header, "model": weights, "quality": quality, "history": history, **more})
         return path
 
     def close(self) -> None:
@@ -68,36 +109,30 @@ class Reporter:
         self._bar.close()
 
 
-def show_batch(run: Run, data: Dataset, seed: int) -> None:
-    """Put a sheet of training pictures as the network sees them into TensorBoard."""
-    plan = plan_epoch(len(data.train), data.size_px, seed, 0, data.train.images.device)
-    images, _ = take_batch(data, plan, slice(0, 64))
-    sheet = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=8, padding=1)
-    run.show_picture("image/batch", sheet[None])
+def announce(run: Run, session: Session) -> None:
+    """Say where a resumed run goes on, show the first batch, and warn of initial weights that cannot learn."""
+    training, config = session.training, session.config
+    if config.resume:
+        where = f"resumed at step {training.step}, in epoch {training.epoch + 1}"
+        print(where if session.is_resumed else "nothing to resume: this is a new run")
+    data = session.data
+    batch = next(session.feed.read(0, 0, config.max_steps))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
+    sheet = make_grid(batch.images[:64].cpu() * std + mean, nrow=8, padding=1)
+    run.show_picture("image/batch", sheet.clamp(0, 1)[None])
+    if training.step == 0:
+        images, labels = first_pictures(data)
+        device = data.train.device
+        found = check_initial_weights(training.model, images.to(device), labels.to(device))
+        run.show_text("init", init_table(found))
+        for problem in found.problems:
+            print(f"warning: {problem}", file=sys.stderr)
 
 
-def test_best(
-    run: Run, reporter: Reporter, training: Training, data: Dataset, precision: Precision
-) -> dict[str, float]:
-    """Measure the best checkpoint on the test set, write that into it and into the run's row; return its quality."""
-    best = read_checkpoint(run.folder / "ckpt.pt")
-    training.measured.load_state_dict(best["model"])
-    mean, std = (torch.tensor(values, device=data.test.images.device) for values in (data.mean, data.std))
-    test = evaluate(training.measured, data.test, mean, std, precision)
-    quality = {**best["quality"], "extractor/top1": test["top1"], "extractor/top5": test["top5"]}
-    reporter.save("ckpt.pt", quality)
-    run.log(training.step, {"extractor/top5": test["top5"], "test/loss": test["loss"]})  # top-1 goes with the row
-    settings = best["config"]
-    run.compare_by(
-        {
-            "command": "train_backbone",
-            "backbone": run.folder.name,
-            "optimizer": "adamw",
-            "size_px": data.size_px,
-            "steps": training.step,
-            **{key: settings[key] for key in ("arch", "norm", "width", "dataset", "epochs", "lr", "init", "seed")},
-        },
-        {"extractor/top1": test["top1"]},
-        training.step,
-    )
-    return quality
+def init_table(found: InitReport) -> str:
+    """Return the check of the initial weights as Markdown."""
+    lines = ["| layer | output std | zeros | gradient / weight |", "|---|---|---|---|"]
+    for row in found.rows:
+        zeros = "" if row.zero_share is None else f"{row.zero_share:.1%}"
+        lines.append(f"| {row.name} | {row.output_std:.3g} | {zeros} | {row.gradient_ratio:.2g} |")
+    return "\n".join([*lines, "", f"RankMe of the last features: {found.rankme:.1f}", *found.problems])

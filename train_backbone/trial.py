@@ -1,0 +1,164 @@
+"""What a training would cost and whether it can learn, before it begins: --dry-run, --overfit-batch, --profile."""
+
+import dataclasses
+import resource
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from nstkit.errors import UserError
+from nstkit.files import check_writable
+from nstkit.hardware import memory_format_of
+from train_backbone.evaluate import evaluate
+from train_backbone.feed import Batch
+from train_backbone.loop import train_epoch, train_step
+from train_backbone.session import Session
+
+TIMED_STEPS, PROFILED_STEPS = 5, 20
+OVERFIT_STEPS, LEARNED_LOSS = 300, 0.1
+
+
+def dry_run(session: Session) -> None:
+    """Print the layers with the shapes of one batch, FLOPs, memory, and the time that the whole run would take."""
+    training, config, feed = session.training, session.config, session.feed
+    batch = next(feed.read(0, 0, 0))
+    for line in layer_lines(training.model, batch):
+        print(line)
+    count = sum(parameter.numel() for parameter in training.model.parameters())
+    flops = count_flops(training.model, batch.images[:2]) / 2
+    begin_memory(batch.images.device)
+    step_s = time_steps(session)
+    started = time.perf_counter()
+    part = session.data.val.take(torch.arange(min(500, len(session.data.val))))
+    evaluate(training.measured, part, session.data, session.precision)
+    val_s = (time.perf_counter() - started) * len(session.data.val) / len(part)
+    total_s = step_s * config.max_steps + val_s * config.epochs
+    print(f"parameters          {count:,}")
+    print(f"forward + backward  {flops / 1e9:.3f} GFLOP a picture, {feed.batch_size} pictures a step")
+    print(f"memory              {peak_memory_mib(batch.images.device):,.0f} MiB at most ({batch.images.device.type})")
+    print(f"step                {step_s:.3f} s, {feed.batch_size / step_s:,.0f} pictures/s, {session.precision}")
+    print(f"whole run           {config.max_steps:,} steps, {config.epochs} validations: about {total_s / 60:.1f} min")
+
+
+def layer_lines(model: nn.Module, batch: Batch) -> list[str]:
+    """Return a line for each layer that has weights: path, kind, output shape, parameters."""
+    lines: list[str] = []
+
+    def add(path: str, module: nn.Module):
+        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else "-"
+            count = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+            lines.append(f"{path:32s}{type(module).__name__:16s}{shape!s:24s}{count:>12,}")
+
+        return hook
+
+    handles = [
+        module.register_forward_hook(add(path, module))
+        for path, module in model.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
+    with torch.no_grad():
+        model.eval()(batch.images)
+    for handle in handles:
+        handle.remove()
+    return lines
+
+
+def count_flops(model: nn.Module, images: torch.Tensor) -> int:
+    """Return the floating-point operations of forward and backward of these pictures, two for a multiply-add."""
+    with FlopCounterMode(display=False) as counter:
+        model.train()(images).sum().backward()
+    return counter.get_total_flops()
+
+
+def time_steps(session: Session) -> float:
+    """Return seconds a step: the median of a few, after two more."""
+    times = []
+    for batch in repeated(session, TIMED_STEPS + 2):
+        started = time.perf_counter()
+        step_once(session, batch)
+        times.append(time.perf_counter() - started)
+    return sorted(times[2:])[TIMED_STEPS // 2]
+
+
+def repeated(session: Session, count: int) -> Iterator[Batch]:
+    """Yield batches of the first epoch, from its start again where it has fewer than `count`."""
+    done = 0
+    while done < count:
+        for batch in session.feed.read(0, 0, session.config.max_steps):  # at full resolution
+            yield batch
+            done += 1
+            if done == count:
+                return
+
+
+def step_once(session: Session, batch: Batch) -> list[float]:
+    """Do one step; return the loss, the share of correct pictures and the gradient's norm."""
+    training = session.training
+    memory_format = memory_format_of(training.model.parameters())
+    training.model.train()
+    return train_step(training, batch, session.config, session.precision, memory_format).tolist()
+
+
+def begin_memory(device: torch.device) -> None:
+    """Start to look for the highest use of memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Return the highest use of memory: the GPU's since `begin_memory`, otherwise that of the whole process so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def overfit_batch(session: Session) -> None:
+    """Learn one batch by heart and print the way there.
+
+    A network, a loss and an optimizer that are put together rightly can do it; one that cannot will not learn the data
+    set either.
+
+    Raises:
+        UserError: when it did not learn the batch.
+    """
+    config = dataclasses.replace(session.config, label_smoothing=0.0)
+    session = dataclasses.replace(session, config=config)
+    batch = next(session.feed.read(0, 0, config.max_steps))
+    for step in range(1, OVERFIT_STEPS + 1):
+        loss, top1, norm = step_once(session, batch)
+        if step % 20 == 0 or loss < LEARNED_LOSS:
+            print(f"step {step:4d}  loss {loss:.4f}  top1 {top1:.1%}  gradient {norm:.3g}")
+        if loss < LEARNED_LOSS:
+            print(f"learned {len(batch.labels)} pictures by heart in {step} steps")
+            return
+    raise UserError(
+        f"one batch was not learned by heart in {OVERFIT_STEPS} steps: the loss is {loss:.3f}, not {LEARNED_LOSS}. Try "
+        f"another --lr or --init, and without mixing, erasing and dropout, which keep from learning by heart."
+    )
+
+
+def profile_steps(session: Session) -> None:
+    """Print what a few steps spend their time on and write a trace that chrome://tracing and Perfetto show."""
+    check_writable(session.folder)
+    device = session.data.train.device
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    for batch in repeated(session, 2):
+        step_once(session, batch)
+    training, config = session.training, session.config
+    training.batch = 0
+    until = dataclasses.replace(config, max_steps=training.step + PROFILED_STEPS)
+    with profile(activities=activities) as profiler:
+        train_epoch(training, session.feed, until, session.precision, lambda record: None)
+    path = session.folder / "trace.json"
+    profiler.export_chrome_trace(str(path))
+    sort_by = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    print(profiler.key_averages().table(sort_by=sort_by, row_limit=15, max_name_column_width=40))
+    for event in profiler.key_averages():
+        if event.key in ("augment", "forward", "backward", "optimizer"):
+            print(f"{event.key:10s} {event.cpu_time_total / 1e3 / PROFILED_STEPS:8.1f} ms a step on the CPU")
+    print(f"trace: {path}")
