@@ -1,8 +1,11 @@
-"""python -m nstkit.export CKPT --to DIR: a trained backbone for others, batch norm folded into the convolutions.
+"""python -m nstkit.export CKPT --to DIR: a trained backbone for others, batch norm of VGG folded into the convolutions.
 
-DIR/model.safetensors   features.N.weight / .bias as in torchvision's plain VGG, classifier.weight / .bias
+DIR/model.safetensors   VGG: features.N.weight / .bias as in torchvision's plain VGG; others: the network's own names
 DIR/config.json         architecture, input, classes, default taps, measured quality, training settings
 DIR/README.md           a model card
+
+The folder loads in `python -m transfer`, and in timm as `local-dir:DIR` where timm has the network: VGG of width 1
+(without our classifier, as its own head is another), and timm's networks whose stem was left as timm has it.
 """
 
 import json
@@ -14,8 +17,7 @@ import tyro
 
 from nstkit.config import as_typed
 from nstkit.errors import UserError, run_command
-
-ABOUT_PLACES = ("data_dir", "runs_dir", "run_name", "resume")  # where it was made is nobody's business
+from nstkit.model_card import ABOUT_PLACES, model_card
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ def main() -> None:
     from nstkit.checkpoint import read_checkpoint
 
     path = config.checkpoint / "ckpt.pt" if config.checkpoint.is_dir() else config.checkpoint
-    export(read_checkpoint(path), config.to, half=config.precision == "fp16")
-    print(f"exported: {config.to}\npaint:    {as_typed(f'python -m transfer --backbone {config.to}')}")
+    content = read_checkpoint(path)
+    export(content, config.to, half=config.precision == "fp16")
+    words = f"python -m transfer --backbone {config.to}"
+    if content["arch"].get("library") == "factory":
+        words += f" --arch {content['arch']['arch']}"
+    print(f"exported: {config.to}\npaint:    {as_typed(words)}")
 
 
 def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:
@@ -53,61 +59,92 @@ def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:
     import torch
     from safetensors.torch import save
 
-    from nstkit.backbones.initialise import fold_batchnorm
-    from nstkit.backbones.vgg import VGG
     from nstkit.files import write_atomically
 
-    network = VGG(**content["arch"])
-    network.load_state_dict(content["model"])
-    network.features = fold_batchnorm(network.features)
+    arch, weights, timm_config = _prepare(content)
     dtype = torch.float16 if half else torch.float32
-    weights = {name: value.to(dtype).contiguous() for name, value in network.state_dict().items()}
+    weights = {
+        name: (value.to(dtype) if value.is_floating_point() else value).clone(memory_format=torch.contiguous_format)
+        for name, value in weights.items()
+    }
     config = {name: value for name, value in content["config"].items() if name not in ABOUT_PLACES}
-    kept = {name: content[name] for name in ("classes", "input", "taps", "quality", "environment")}
-    arch = {**content["arch"], "norm": "none"}
-    facts = {"arch": arch, "trained_norm": content["arch"]["norm"], "config": config, **kept}
+    kept = ("classes", "input", "taps", "quality", "environment")
+    facts = {
+        "arch": arch,
+        "trained_norm": content["arch"].get("norm"),
+        "config": config,
+        **{name: content[name] for name in kept},
+    }
+    card = model_card(facts, content, is_for_timm=bool(timm_config))
+    described = json.dumps({**timm_config, "nstkit": facts}, indent=1)
     try:
         write_atomically(folder / "model.safetensors", lambda file: file.write(save(weights, {"format": "pt"})))
-        write_atomically(
-            folder / "config.json", lambda file: file.write(json.dumps({"nstkit": facts}, indent=1).encode())
-        )
-        write_atomically(folder / "README.md", lambda file: file.write(model_card(facts).encode()))
+        write_atomically(folder / "config.json", lambda file: file.write(described.encode()))
+        write_atomically(folder / "README.md", lambda file: file.write(card.encode()))
     except OSError as error:
         raise UserError(f"{folder.absolute()}: cannot be written ({error.strerror or error}).") from error
 
 
-def model_card(facts: dict[str, Any]) -> str:
-    """Return a model card in Markdown: what it is, how it was trained, what was measured."""
-    arch, config, quality = facts["arch"], facts["config"], facts["quality"]
-    flags = ("arch", "norm", "width", "dataset", "epochs", "schedule", "lr", "batch_size", "weight_decay")
-    flags += ("label_smoothing", "seed")
-    command = " ".join(f"--{name.replace('_', '-')} {config[name]}" for name in flags)
-    measures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(quality.items()))
-    folded = "batch norm folded into the convolutions" if facts["trained_norm"] == "batch" else "without batch norm"
-    return f"""# {arch["arch"]}, width {arch["width"]:g}, {config["dataset"]}
+def _prepare(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return arch and weights to write, and what timm reads in config.json: nothing where it has no such network.
 
-A feature extractor trained from scratch by nstkit; {folded}.
-Layers are named as in torchvision's plain VGG.
+    The code of a factory is not needed: its weights are written as they are.
+    """
+    from nstkit.backbones.build import build_network
+    from nstkit.backbones.initialise import fold_batchnorm
+    from nstkit.backbones.stem import shrink_stem
 
-Trained with
+    arch = content["arch"]
+    if arch.get("library") == "factory":
+        return arch, content["model"], {}
+    network = build_network(arch)
+    try:
+        network.load_state_dict(content["model"])
+    except RuntimeError as error:
+        raise UserError(
+            f"the checkpoint's weights do not fit its {arch['arch']}; it is damaged. Copy it again."
+        ) from error
+    if arch.get("library") == "timm":
+        has_own_stem = not arch.get("small_stem") or not shrink_stem(build_network({**arch, "small_stem": False}))
+        description = _describe_for_timm(content, arch["arch"], network.num_features, network.pretrained_cfg)
+        return arch, network.state_dict(), description if has_own_stem else {}
+    network.features = fold_batchnorm(network.features)
+    channels = network.features[-3].out_channels
+    # Our linear layer under its name is dropped by timm, as its own head (head.fc) is: each stands for a classifier.
+    classifier = "head.fc" if arch.get("head") == "fc4096" else ["head.fc", "classifier"]
+    known = {"first_conv": "features.0", "classifier": classifier}
+    is_whole = arch["width"] == 1.0
+    description = _describe_for_timm(content, arch["arch"], channels, known) if is_whole else {}
+    return {**arch, "norm": "none"}, network.state_dict(), description
 
-    python -m train_backbone {command}
 
-on pictures of {facts["input"]["size_px"]} px, normalised by mean {rounded(facts["input"]["mean"])} and deviation
-{rounded(facts["input"]["std"])}, with torch {facts["environment"]["torch"]} on {facts["environment"]["device"]}.
+def _describe_for_timm(
+    content: dict[str, Any], architecture: str, num_features: int, known: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the part of config.json that timm reads.
 
-| measure | value |
-|---|---|
-{measures}
-
-`val/*` is measured on pictures held out of the training set, `extractor/top1` and `extractor/top5` once, on the test
-set.
-"""
-
-
-def rounded(values: list[float]) -> str:
-    """Return numbers with four digits behind the point."""
-    return "(" + ", ".join(f"{value:.4f}" for value in values) + ")"
+    Source: timm 1.0, models/_hub.py, `save_config_for_hf`.
+    """
+    size_px, classes = content["input"]["size_px"], content["classes"]
+    return {
+        "architecture": architecture,
+        "num_classes": len(classes),
+        "num_features": num_features,
+        "label_names": classes,
+        "pretrained_cfg": {
+            "custom_load": False,
+            "input_size": [3, size_px, size_px],
+            "fixed_input_size": known.get("fixed_input_size", False),
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+            "mean": content["input"]["mean"],
+            "std": content["input"]["std"],
+            "num_classes": len(classes),
+            "pool_size": None,
+            "first_conv": known.get("first_conv"),
+            "classifier": known.get("classifier"),
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def make_content():
         classes = [f"class{index}" for index in range(network.arguments["classes"])]
         settings = {"epochs": 2, "schedule": "plateau", "lr": 0.001, "batch_size": 8, "weight_decay": 0.05}
         settings |= {"label_smoothing": 0.1, "seed": 0, "resume": None, "run_name": None}
+        arch = {name: value for name, value in network.arguments.items() if name in ("arch", "norm", "width")}
         places = {"data_dir": "/home/someone/data", "runs_dir": "/home/someone/runs"}
         return {
             "arch": network.arguments,
@@ -66,7 +67,7 @@ def make_content():
             "taps": {"style": ["relu1_1", "relu2_1"], "content": ["conv3_1"]},
             "model": network.state_dict(),
             "quality": {"extractor/top1": 0.5, "val/top1": 0.25},
-            "config": {**network.arguments, "dataset": "patterns", **settings, **places},
+            "config": {**arch, "dataset": "patterns", **settings, **places},
             "environment": {"device": "cpu", "torch": "2"},
             **changes,
         }
