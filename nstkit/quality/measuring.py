@@ -29,7 +29,7 @@ from nstkit.quality.extract import count_classes, extract, look_at_maps
 from nstkit.quality.knn import KNN
 from nstkit.quality.probe import PROBE
 from nstkit.quality.rank import GRAM_RANK, RANKME
-from nstkit.quality.sample import batches, stratified
+from nstkit.quality.sample import batches, first_batch, stratified
 from nstkit.quality.twin import settle_batchnorm
 
 PER_TAP: tuple[Measure, ...] = (PROBE, KNN, RANKME, GRAM_RANK, DEAD, PEAK, HOYER)
@@ -96,7 +96,7 @@ def measure_quality(
         raise UserError("no tap to measure: name at least one (--taps).")
     train_order = stratified(data.train.labels, limit)
     test_order = stratified(data.test.labels, None if limit is None else limit // 2)
-    first, _ = next(batches(data.train, train_order, device, size_px))
+    first = first_batch(data.train, train_order, device, size_px)
     backbone.features(first[:1], names)  # raises for what cannot be measured
     has_head = use_head and count_classes(backbone, first[:1]) == len(data.classes)
 

@@ -12,28 +12,34 @@ from nstkit.pictures import to_tensor
 from nstkit.quality import figures
 from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, measure_quality
-from nstkit.quality.sample import batches, stratified
+from nstkit.quality.sample import first_batch, stratified
 from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
 from nstkit.runs import MEASURE_KEYS, Run
 
+SPLIT_SETTINGS = ("protocol", "split_seed", "background")  # of Caltech101, among the settings of a training
 SAMPLES = 32  # test pictures on the sheet of predictions
 
 
 class Pictures:
-    """The data set, read once for each size of picture."""
+    """The data set, read once for each size of picture and each split."""
 
     def __init__(self, config: QualityConfig) -> None:
         self._config = config
-        self._read: dict[int | None, Dataset] = {}
+        self._read: dict[tuple, Dataset] = {}
 
     def load(self, spec: BackboneSpec) -> tuple[Dataset, int]:
         """Return the data set and the side [px] at which this backbone shall see it."""
         config, header = self._config, read_header(spec)
         size_px = config.image_size or (header["input"]["size_px"] if header is not None else None)
         # CIFAR-100 has one size: enlarged are the pictures that are looked at, batch by batch, not all 60,000.
-        key = None if config.dataset == "cifar100" else size_px
+        read_px = None if config.dataset == "cifar100" else size_px
+        trained = header["config"] if header is not None else {}
+        is_own = trained.get("dataset") == config.dataset
+        # In another split than its own, a network's training pictures would stand among the test pictures.
+        split = {name: trained[name] for name in SPLIT_SETTINGS if is_own and name in trained}
+        key = (read_px, *split.values())
         if key not in self._read:
-            self._read[key] = load_dataset(config.dataset, config.data_dir, key)
+            self._read[key] = load_dataset(config.dataset, config.data_dir, read_px, **split)
         return self._read[key], size_px or self._read[key].size_px
 
 
@@ -49,8 +55,7 @@ def measure_spec(
     header = read_header(spec)
     if spec.weights == "random":  # a draw like its twin, so treated like it
         order = stratified(data.train.labels, config.limit)
-        image, _ = next(batches(data.train, order, device, config.image_size))
-        settle_batchnorm(backbone.to(device), image)
+        settle_batchnorm(backbone.to(device), first_batch(data.train, order, device, config.image_size))
     return measure_quality(
         backbone,
         data,
@@ -98,7 +103,7 @@ def draw(backbone: Backbone, data: Dataset, quality: Quality, size_px: int | Non
         predicted = quality.predicted[: len(labels)]
         found["predictions"] = figures.sample_figure(images.cpu(), labels.cpu(), predicted, data.classes)
     device = next(backbone.network.parameters()).device
-    image, _ = next(batches(data.test, quality.order[:1], device, size_px))
+    image = first_batch(data.test, quality.order[:1], device, size_px)
     with torch.no_grad():
         maps = {name: values.cpu() for name, values in backbone.features(image, quality.taps).items()}
     found["feature_maps"] = figures.feature_figure(image.cpu(), maps)

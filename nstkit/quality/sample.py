@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from nstkit.datasets.arrays import LabelledImages
+from nstkit.datasets.arrays import Part
 
 SEED = 0  # the same pictures for every network, so that they can be compared
 BATCH_PIXELS = 256 * 64**2  # a batch holds fewer pictures where these are large
@@ -34,7 +34,7 @@ def stratified(labels: Int64[Tensor, " n"], limit: int | None) -> Int64[Tensor, 
 
 
 def batches(
-    part: LabelledImages, order: Int64[Tensor, " m"], device: torch.device, size_px: int | None = None
+    part: Part, order: Int64[Tensor, " m"], device: torch.device, size_px: int | None = None
 ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]:
     """Yield pictures as sRGB in [0, 1] and their labels, in this order.
 
@@ -45,8 +45,20 @@ def batches(
         size_px: side that they are scaled to. None = as they are.
     """
     side = size_px or part.size_px
-    for images, labels in part.read(order, max(1, min(MAX_BATCH, BATCH_PIXELS // side**2))):
+    for images, labels in part.read(order, batch_size(side)):
         image = images.to(device).permute(0, 3, 1, 2).float() / 255
         if image.shape[-1] != side:
             image = functional.interpolate(image, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
         yield image, labels.to(device)
+
+
+def first_batch(
+    part: Part, order: Int64[Tensor, " m"], device: torch.device, size_px: int | None = None
+) -> Float[Tensor, "b 3 h w"]:
+    """Return the pictures of the first batch of `batches`; no others are read."""
+    return next(iter(batches(part, order[: batch_size(size_px or part.size_px)], device, size_px)))[0]
+
+
+def batch_size(size_px: int) -> int:
+    """Return how many pictures of this side go through a network at once."""
+    return max(1, min(MAX_BATCH, BATCH_PIXELS // size_px**2))

@@ -6,9 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from nstkit.backbones.load import load_backbone
+from nstkit.backbones.spec import parse_backbone
+from nstkit.quality import report
 from nstkit.quality.__main__ import main
+from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import PER_TAP
 from nstkit.runs import MEASURE_KEYS
 
@@ -114,13 +119,39 @@ def test_carried_network_on_patterns_and_a_second_one(tmp_path, call_command, re
 
 
 def test_a_head_of_as_many_but_other_classes_is_not_used(small_run, class_folders, tmp_path, call_command, read_row):
-    import torch
-
     content = torch.load(small_run / "ckpt.pt", weights_only=True)
     torch.save({**content, "classes": ["a", "b", "c"]}, small_run / "ckpt.pt")
     words = ("--backbone", small_run, "--dataset", "folder", "--data-dir", class_folders, "--runs-dir", tmp_path)
     assert call_command(main, *words, *QUICK, "--no-baseline", "--run-name", "other") == 0
     assert "extractor/top1" not in read_row(tmp_path / "quality" / "other").values
+
+
+def test_pictures_are_split_as_in_the_training(tmp_path, small_vgg, write_run, make_content, textures, monkeypatch):
+    calls = []
+    monkeypatch.setattr(report, "load_dataset", lambda *words, **more: calls.append((words, more)) or textures)
+    split = {"protocol": "15-per-class", "split_seed": 3, "background": "keep"}
+    trained = {"dataset": "caltech101", "image_size": 32, **split}
+    run = parse_backbone(str(write_run(tmp_path / "run", small_vgg(), config=trained)))
+    pictures = report.Pictures(QualityConfig(dataset="caltech101", data_dir=tmp_path))
+    assert pictures.load(run) == (textures, 32)
+    assert pictures.load(run) == (textures, 32)
+    pictures.load(parse_backbone("vgg11@random"))
+    report.Pictures(QualityConfig(dataset="cifar100", data_dir=tmp_path, image_size=64)).load(run)
+    assert calls == [
+        (("caltech101", tmp_path, 32), split),
+        (("caltech101", tmp_path, None), {}),
+        (("cifar100", tmp_path, None), {}),  # enlarged when it is looked at
+    ]
+
+
+@pytest.mark.parametrize(("text", "is_settled"), [("vgg11_bn@random", True), ("RUN", False)])
+def test_random_batchnorm_gets_statistics_and_a_trained_one_keeps_its_own(text, is_settled, small_run, textures, cpu):
+    spec = parse_backbone(text.replace("RUN", str(small_run)))
+    backbone = load_backbone(spec)
+    before = backbone.network.features[1].running_mean.clone()
+    config = QualityConfig(limit=8, image_size=32, baseline=False, taps=("relu1_1",))
+    report.measure_spec(spec, backbone, textures, config, cpu, "fp32")
+    assert torch.equal(backbone.network.features[1].running_mean, before) != is_settled
 
 
 def test_a_runs_config_gives_the_run_again(measured, call_command, capsys):
@@ -150,6 +181,7 @@ def test_mistake_is_one_line_and_leaves_nothing(
     words, message = MISTAKES[mistake]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken" / "quality" / "me").mkdir(parents=True)
+    (tmp_path / "taken" / "quality" / "me" / "config.json").write_text("{}")
     (tmp_path / "file").write_text("a file where a folder should be")
     before = sorted(tmp_path.rglob("*"))
     good = {"--backbone": trained_run, "--dataset": "folder", "--data-dir": class_folders}

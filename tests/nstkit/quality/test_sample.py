@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from nstkit.datasets.arrays import LabelledImages
+from nstkit.datasets.folder import load_folder
 from nstkit.quality import sample
 from nstkit.quality.sample import batches, stratified
 
@@ -67,6 +68,26 @@ def test_batches_scale(part, cpu):
     centres = image[:, :, 1::3, 1::3]  # of the enlarged pixels
     torch.testing.assert_close(centres, part.images.permute(0, 3, 1, 2) / 255, atol=0.2, rtol=0)
     assert ((centres - part.images.permute(0, 3, 1, 2) / 255).abs()).mean() < 0.02
+
+
+def test_first_batch_reads_no_other(part, cpu, monkeypatch):
+    monkeypatch.setattr(sample, "MAX_BATCH", 2)
+    read = []
+    whole_read = LabelledImages.read
+    monkeypatch.setattr(
+        LabelledImages, "read", lambda self, order, size: read.append(order) or whole_read(self, order, size)
+    )
+    found = sample.first_batch(part, torch.tensor([3, 0, 8]), cpu)
+    torch.testing.assert_close(found, part.images[[3, 0]].permute(0, 3, 1, 2) / 255)
+    assert [order.tolist() for order in read] == [[3, 0]]
+
+
+def test_files_on_the_disk_give_what_arrays_give(class_folders, cpu):
+    in_memory, on_disk = (load_folder(class_folders, 32, stream).test for stream in ("off", "on"))
+    order = stratified(in_memory.labels, 9)
+    (image, labels), (expected, truth) = next(batches(on_disk, order, cpu)), next(batches(in_memory, order, cpu))
+    assert torch.equal(image, expected)
+    assert torch.equal(labels, truth)
 
 
 def test_batches_of_large_pictures_are_small(part, cpu):

@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from nstkit.backbones.build import build_network
 from nstkit.backbones.load import load_backbone
 from nstkit.export import export
 from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
@@ -35,6 +38,34 @@ def test_twin_of_a_checkpoint_is_the_same_architecture_before_training(kind, req
     first = twin.network.features[0].weight
     assert float(first.std()) == pytest.approx((2 / (9 * first.shape[0])) ** 0.5, rel=0.25)  # Kaiming's, by fan_out
     assert weights_of(twin)["features.0.bias"].eq(0).all()
+
+
+def test_twin_of_a_library_network_starts_as_its_library_makes_it(tmp_path, write_run):
+    arch = {"arch": "resnet10t", "library": "timm", "classes": 3, "small_stem": True}
+    torch.manual_seed(9)
+    trained = build_network(arch)
+    write_run(tmp_path / "run", trained, taps={"style": ["stage0", "stage1"], "content": ["stage1"]})
+    twin = random_twin(str(tmp_path / "run"))
+    torch.manual_seed(0)
+    expected = build_network(arch).state_dict()
+    assert twin.style_taps == ("stage0", "stage1")
+    assert twin.network.state_dict().keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(twin.network.state_dict()[name], value)
+    assert not torch.equal(expected["fc.weight"], trained.state_dict()["fc.weight"])
+
+
+def test_factory_of_a_twin_runs_only_where_it_is_named(tmp_path, write_run, small_vgg, monkeypatch, user_error):
+    network = small_vgg()
+    (tmp_path / "my_twin.py").write_text("def build(num_classes):\n    raise SystemError('it ran')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    arch = {"arch": "my_twin:build", "library": "factory", "classes": 3}
+    run = write_run(tmp_path / "run", network, arch=arch)
+    with user_error("my_twin:build", "add --arch"):
+        random_twin(str(run))
+    with user_error("it ran"):
+        random_twin(str(run), factory="my_twin:build")
+    sys.modules.pop("my_twin", None)
 
 
 def test_twin_is_always_the_same(small_run):
