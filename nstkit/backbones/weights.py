@@ -16,7 +16,13 @@ HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weights file as float32, wrappers around them and prefixes of their names removed.
+    """Return the tensors of a weights file as float32, as `read_tensors` finds them."""
+    tensors = read_tensors(path)
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a weights file, wrappers around them and prefixes of their names removed.
 
     Raises:
         UserError: for a missing or corrupt file, or one that could run code.
@@ -45,7 +51,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    return tensors
 
 
 def read_normalisation(path: Path) -> dict[str, Any] | None:
