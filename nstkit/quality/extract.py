@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nstkit.backbones.features import Backbone
 from nstkit.config import Precision
+from nstkit.errors import UserError
 from nstkit.hardware import autocast
 from nstkit.quality.activity import HOYER, PEAK, hoyer_sparsities, peak_shares
 from nstkit.quality.rank import GRAM_RANK, gram_ranks
@@ -45,7 +46,11 @@ class Extraction:
 def extract(
     backbone: Backbone, batches: Batches, names: Sequence[str], precision: Precision, *, with_logits: bool = False
 ) -> Extraction:
-    """Return the pooled features at the taps `names`, and the head's logits, in one forward pass a batch."""
+    """Return the pooled features at the taps `names`, and the head's logits, in one forward pass a batch.
+
+    Raises:
+        UserError: for features that are not finite.
+    """
     pooled: dict[str, list[Tensor]] = {name: [] for name in names}
     lowest: dict[str, Tensor] = {}
     highest: dict[str, Tensor] = {}
@@ -62,6 +67,11 @@ def extract(
         if scores is not None:
             logits.append(_measurable(scores.float()))
     taps = {name: TapSummary(torch.cat(pooled[name]), lowest[name], highest[name]) for name in names}
+    if infinite := [name for name, tap in taps.items() if not (tap.lowest + tap.highest).isfinite().all()]:
+        raise UserError(
+            f"{backbone.label}: features at {', '.join(infinite)} are not finite in {precision}. Use --precision fp32; "
+            f"where that does not help, the weights are damaged or the training diverged."
+        )
     return Extraction(taps, torch.cat(logits) if logits else None, torch.cat(labels))
 
 

@@ -8,9 +8,12 @@ extractor/rankme/T                            effective rank of pooled features 
 extractor/gram_rank/T                         effective rank of the Gram matrix, mean over pictures
 extractor/dead/T, peak/T, hoyer/T             how activations are spread
 extractor/probe, knn, rankme, ...             the mean over the network's default style taps, for the table of runs
+
+Ranks and accuracies grow with the count and the size of the pictures: only values of one data set, one size and one
+limit can be compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +22,7 @@ from torch import Tensor
 
 from nstkit.backbones.features import Backbone
 from nstkit.config import Precision
-from nstkit.datasets.arrays import Dataset
+from nstkit.datasets.arrays import Dataset, Part
 from nstkit.errors import UserError
 from nstkit.measure import Measure
 from nstkit.quality.activity import DEAD, HOYER, PEAK
@@ -68,6 +71,7 @@ def measure_quality(
     size_px: int | None = None,
     use_head: bool = True,
     baseline: Backbone | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Quality:
     """Return every measure of an extractor on a data set. The global random state stays as it is.
 
@@ -84,9 +88,10 @@ def measure_quality(
         use_head: False where the head is known to tell other classes; else it is used if their number fits.
         baseline: the random twin, measured alike under `random/`. Its batch norm takes its statistics from a batch of
             the training pictures, in place.
+        advance: called with the count of pictures behind each batch, `count_pictures` in total a network.
 
     Raises:
-        UserError: for an unknown tap, pictures too small for one, or a limit below 2.
+        UserError: for an unknown tap, pictures too small for one, features that are not finite, or a limit below 2.
     """
     if limit is not None and limit < 2:
         raise UserError(f"--limit {limit}: at least 2 (training pictures; half as many test pictures).")
@@ -100,13 +105,19 @@ def measure_quality(
     backbone.features(first[:1], names)  # raises for what cannot be measured
     has_head = use_head and count_classes(backbone, first[:1]) == len(data.classes)
 
-    train = extract(backbone, batches(data.train, train_order, device, size_px), names, precision)
-    test = extract(backbone, batches(data.test, test_order, device, size_px), names, precision, with_logits=has_head)
+    def read(part: Part, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for image, labels in batches(part, order, device, size_px):
+            yield image, labels
+            if advance is not None:
+                advance(len(labels))
+
+    train = extract(backbone, read(data.train, train_order), names, precision)
+    test = extract(backbone, read(data.test, test_order), names, precision, with_logits=has_head)
     values: dict[str, float] = {}
     if test.logits is not None:
         values |= {measure.name: measure.function(test.logits, test.labels) for measure in CLASSIFICATION}
-    whole_maps = batches(data.test, test_order[:MAP_PICTURES], device, size_px)
-    for name, of_maps in look_at_maps(backbone, whole_maps, names, precision):
+    whole_maps = look_at_maps(backbone, read(data.test, test_order[:MAP_PICTURES]), names, precision)
+    for name, of_maps in whole_maps:
         pairs = (train.taps[name].pooled, train.labels, test.taps[name].pooled, test.labels)
         values[f"{PROBE.name}/{name}"] = PROBE.function(*pairs)
         values[f"{KNN.name}/{name}"] = KNN.function(*pairs)
@@ -118,7 +129,15 @@ def measure_quality(
         baseline = baseline.to(device)
         settle_batchnorm(baseline, first)
         random = measure_quality(
-            baseline, data, device=device, precision=precision, taps=names, limit=limit, size_px=size_px
+            baseline,
+            data,
+            device=device,
+            precision=precision,
+            taps=names,
+            limit=limit,
+            size_px=size_px,
+            use_head=use_head,
+            advance=advance,
         )
         values |= {tag.replace("extractor/", "random/", 1): value for tag, value in random.values.items()}
     is_classified = test.logits is not None
@@ -129,6 +148,14 @@ def measure_quality(
         predicted=test.logits.argmax(dim=1).cpu() if is_classified else None,
         confusion=confusion_matrix(test.logits, test.labels).cpu() if is_classified else None,
     )
+
+
+def count_pictures(data: Dataset, limit: int | None) -> int:
+    """Return how many pictures a network sees in one measurement."""
+    train, test = len(data.train), len(data.test)
+    if limit is not None:
+        train, test = min(limit, train), min(limit // 2, test)
+    return train + test + min(MAP_PICTURES, test)
 
 
 def default_taps(backbone: Backbone) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.spec import BackboneSpec
@@ -11,7 +12,7 @@ from nstkit.datasets.arrays import Dataset
 from nstkit.pictures import to_tensor
 from nstkit.quality import figures
 from nstkit.quality.config import QualityConfig
-from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, measure_quality
+from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, count_pictures, measure_quality
 from nstkit.quality.sample import first_batch, stratified
 from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
 from nstkit.runs import MEASURE_KEYS, Run
@@ -56,17 +57,20 @@ def measure_spec(
     if spec.weights == "random":  # a draw like its twin, so treated like it
         order = stratified(data.train.labels, config.limit)
         settle_batchnorm(backbone.to(device), first_batch(data.train, order, device, config.image_size))
-    return measure_quality(
-        backbone,
-        data,
-        device=device,
-        precision=precision,
-        taps=config.taps or None,
-        limit=config.limit,
-        size_px=config.image_size,
-        use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
-        baseline=random_twin(spec, factory=config.arch) if config.baseline else None,
-    )
+    total = count_pictures(data, config.limit) * (2 if config.baseline else 1)
+    with tqdm(total=total, desc=backbone.label, unit="picture", disable=True if config.quiet else None) as bar:
+        return measure_quality(
+            backbone,
+            data,
+            device=device,
+            precision=precision,
+            taps=config.taps or None,
+            limit=config.limit,
+            size_px=config.image_size,
+            use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
+            baseline=random_twin(spec, factory=config.arch) if config.baseline else None,
+            advance=bar.update,
+        )
 
 
 def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:

@@ -107,7 +107,17 @@ def test_no_baseline_measures_once(trained_run, class_folders, tmp_path, call_co
 
 
 def test_carried_network_on_patterns_and_a_second_one(tmp_path, call_command, read_row, capsys):
-    words = ("--backbone", "carried", "vgg11@random", "--dataset", "patterns", "--runs-dir", tmp_path)
+    words = (
+        "--backbone",
+        "carried",
+        "vgg11@random",
+        "--dataset",
+        "patterns",
+        "--image-size",
+        32,
+        "--runs-dir",
+        tmp_path,
+    )
     assert call_command(main, *words, *QUICK, "--taps", "relu1_1", "--run-name", "two") == 0
     assert {path.name for path in (tmp_path / "quality").iterdir()} == {"two-carried", "two-vgg11-random0"}
     row = read_row(tmp_path / "quality" / "two-carried")

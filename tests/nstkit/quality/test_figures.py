@@ -24,7 +24,7 @@ def test_most_confused_are_shares_of_the_class_without_the_hits():
     assert confusion.diagonal().tolist() == [8, 1, 0]
 
 
-@pytest.mark.parametrize("classes", [2, 30, 31, 100])
+@pytest.mark.parametrize("classes", [2, 30, 31])
 def test_confusion_shows_its_diagonal(classes):
     names = [f"class {k}" for k in range(classes)]
     sure = confusion_figure(torch.eye(classes, dtype=torch.long) * 5, names)

@@ -8,7 +8,7 @@ from torch import nn
 from nstkit.measure import Measure
 from nstkit.quality import MEASURES, Quality, measure_quality, random_twin
 from nstkit.quality.classification import TOP1
-from nstkit.quality.measuring import PER_TAP, default_taps, style_means
+from nstkit.quality.measuring import PER_TAP, count_pictures, default_taps, style_means
 from nstkit.quality.sample import stratified
 from nstkit.runs import MEASURE_KEYS
 
@@ -157,6 +157,22 @@ def test_nothing_global_is_touched(measure, small_backbone, small_run):
     for name, value in small_backbone.network.state_dict().items():
         assert torch.equal(value, before[name])
     assert not any(module.training for module in small_backbone.network.modules())
+
+
+@pytest.mark.parametrize("limit", [None, 40])
+def test_every_picture_is_counted(limit, measure, small_run, textures):
+    counts = []
+    measure(limit=limit, advance=counts.append, baseline=random_twin(str(small_run)))
+    expected = 120 + 60 + 60 if limit is None else 40 + 20 + 20
+    assert count_pictures(textures, limit) == expected
+    assert sum(counts) == 2 * expected
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_features_that_are_not_finite_are_named(value, measure, small_backbone, user_error):
+    small_backbone.network.get_submodule(small_backbone.taps["conv2_1"].path).bias[0] = value
+    with user_error("features at relu2_1, conv3_1 are not finite in fp32"):
+        measure(taps=["relu1_1", "relu2_1", "conv3_1"])
 
 
 def test_two_measurements_agree(measure):
