@@ -5,6 +5,7 @@
 
 import contextlib
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -44,6 +45,11 @@ def run_command(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or "--debug" in sys.argv:
+            raise
+        print("error: the disk is full. What was saved before is whole; make room and resume.", file=sys.stderr)
+        sys.exit(2)
 
 
 @contextlib.contextmanager

@@ -50,13 +50,10 @@ def train_and_report(session) -> None:
     config, folder, training = session.config, session.folder, session.training
     resume_step = training.step if session.is_resumed else None
     places = f"results: {folder}\nwatch:   {tensorboard_command(config.runs_dir)}"
-    with (
-        Run(folder, config, session.environment, given=session.given, resume_step=resume_step) as run,
-        Interruption() as interruption,
-    ):
+    with Run(folder, config, session.environment, given=session.given, resume_step=resume_step) as run:
         print(places)
         report.announce(run, session)
-        with contextlib.closing(report.Reporter(run, session, interruption)) as reporter:
+        with Interruption() as interruption, contextlib.closing(report.Reporter(run, session, interruption)) as reporter:
             train(training, session.feed, config, session.precision, reporter)
         quality = measure_and_report(run, session)
     print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")

@@ -57,7 +57,7 @@ def measure_checkpoint(path: Path, session: Session, *, has_twin: bool) -> tuple
     confusion, predicted = confusion_matrix(logits, labels), logits.argmax(1)
     order, taps = torch.arange(len(labels)), tuple(backbone.style_taps)
     if session.config.quality and taps:
-        baseline = random_twin(str(path)) if has_twin else None
+        baseline = random_twin(str(path), factory=session.config.arch) if has_twin else None
         found = measure_quality(
             backbone, session.data, device=device, precision=precision, use_head=False, baseline=baseline
         )
