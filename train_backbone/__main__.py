@@ -53,7 +53,7 @@ def train_and_report(session) -> None:
     with Run(folder, config, session.environment, given=session.given, resume_step=resume_step) as run:
         print(places)
         report.announce(run, session)
-        with Interruption() as interruption, contextlib.closing(report.Reporter(run, session, interruption)) as reporter:
+        with Interruption() as asked, contextlib.closing(report.Reporter(run, session, asked)) as reporter:
             train(training, session.feed, config, session.precision, reporter)
         quality = measure_and_report(run, session)
     print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")

@@ -1,5 +1,6 @@
 """After the last step: the test set, once; the quality of the taps; the row of the table of runs."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
 from nstkit.checkpoint import read_checkpoint, write_checkpoint
 from nstkit.datasets.arrays import Dataset
+from nstkit.errors import UserError
 from nstkit.hardware import autocast
 from nstkit.pictures import to_tensor
 from nstkit.quality.classification import CLASSIFICATION, confusion_matrix
@@ -58,10 +60,13 @@ def measure_checkpoint(path: Path, session: Session, *, has_twin: bool) -> tuple
     order, taps = torch.arange(len(labels)), tuple(backbone.style_taps)
     if session.config.quality and taps:
         baseline = random_twin(str(path), factory=session.config.arch) if has_twin else None
-        found = measure_quality(
-            backbone, session.data, device=device, precision=precision, use_head=False, baseline=baseline
-        )
-        values, taps = {**found.values, **values}, found.taps
+        try:
+            found = measure_quality(
+                backbone, session.data, device=device, precision=precision, use_head=False, baseline=baseline
+            )
+            values, taps = {**found.values, **values}, found.taps
+        except UserError as error:  # features that are not finite, pictures too small for a tap
+            warnings.warn(f"{path.name}: its taps were not measured: {error}", stacklevel=2)
     content = read_checkpoint(path)
     kept = {tag: value for tag, value in values.items() if not tag.startswith("random/")}
     write_checkpoint(path, {**content, "quality": {**content["quality"], **kept}})

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ def train(
         report(Record(training.step, training.epoch, scalars, is_epoch_end=True, is_best=is_best))
 
 
-def has_stalled(history: list[dict[str, float]], patience: int | None) -> bool:
+def has_stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
     """Return whether the best validation top-1 is more than `patience` epochs old."""
     top1 = [epoch.get("val/top1", 0.0) for epoch in history]
     return patience is not None and bool(top1) and len(top1) - 1 - top1.index(max(top1)) >= patience

@@ -14,6 +14,7 @@ from nstkit.checkpoint import write_checkpoint
 from nstkit.config import settings_of
 from nstkit.errors import Interruption
 from nstkit.runs import Run
+from train_backbone.config import TrainConfig
 from train_backbone.init_check import InitReport, check_initial_weights
 from train_backbone.loop import Record
 from train_backbone.session import Session, first_pictures
@@ -31,6 +32,7 @@ class Reporter:
             "input": {"size_px": data.size_px, "mean": list(data.mean), "std": list(data.std)},
             "taps": default_taps(session.training.model),
             "config": settings_of(config),
+            "defaults": settings_of(TrainConfig()),
             "environment": session.environment,
             "split": data.split,
         }

@@ -47,7 +47,7 @@ class Training:
     best_top1: float = -1.0
     rate_factor: float = 1.0
     deaths: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     _snapshot: dict[str, Any] = field(default_factory=dict)
 
     @property
