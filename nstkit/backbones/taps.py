@@ -41,8 +41,8 @@ def find_taps(network: nn.Module) -> tuple[dict[str, Tap], list[str], list[str]]
         raise ValueError(f"does not take pictures of any size ({reason})") from error
     stages = stage_taps(network, by_path)
     strides = [tap.stride for tap in stages]
-    # Tokens and maps with the channels last are no taps: what is left of such a network is its stem and its end.
-    has_gap = any(after > 4 * before for before, after in itertools.pairwise(strides))
+    # Tokens and maps with the channels last are no taps: torchvision's Swin has but its stem and its end among them.
+    has_gap = not _published(network) and any(after > 4 * before for before, after in itertools.pairwise(strides))
     if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None) or len(stages) < 2 or has_gap:
         raise ValueError("has no convolutional feature maps")
     shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE] or [tap.name for tap in stages]
@@ -50,10 +50,12 @@ def find_taps(network: nn.Module) -> tuple[dict[str, Tap], list[str], list[str]]
 
 
 def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
-    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last module at each stride."""
-    published = [info["module"] for info in getattr(network, "feature_info", []) or []]
+    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last at each stride."""
+    published = _published(network)
     paths = {k: path for k, path in enumerate(published) if path in taps}
-    if not published:
+    # HRNet and SelecSLS publish modules that give lists. Where patches are embedded, as in XCiT, the others are tokens.
+    is_of_tokens = any(name.startswith("patch_embed") for name, _ in network.named_children())
+    if 2 * len(paths) <= len(published) and not (published and is_of_tokens):
         by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path)}
         paths = dict(enumerate(by_stride.values()))
     return [
@@ -86,6 +88,10 @@ def discover_taps(network: nn.Module) -> dict[str, Tap]:
         path: Tap(path, path, output.shape[1], _stride(output), is_overwritten=output._version != version)
         for path, (output, version) in seen.items()
     }
+
+
+def _published(network: nn.Module) -> list[str]:
+    return [info["module"] for info in getattr(network, "feature_info", []) or []]
 
 
 def _stride(output: Tensor) -> int:

@@ -433,7 +433,16 @@ def test_foreign_weights_under_a_name_keep_the_names_normalisation(tmp_path, vgg
         assert load_backbone(text).mean.flatten().tolist() == pytest.approx(IMAGENET[0])
 
 
-@pytest.mark.parametrize("name", ["swin_t", "xcit_nano_12_p16_224", "swin_v2_t"])
+@pytest.mark.parametrize("name", ["hrnet_w18_small", "selecsls42"])
+def test_cnn_whose_published_names_are_few_or_no_modules_is_taken(name):
+    backbone = load_backbone(f"{name}@random")
+    strides = [backbone.taps[name].stride for name in backbone.taps if name.startswith("stage") and name[5:].isdigit()]
+    assert strides == sorted(strides)
+    assert len(strides) >= 3
+    assert backbone.style_taps[0] == "stage0"
+
+
+@pytest.mark.parametrize("name", ["twins_svt_small", "swin_t", "xcit_nano_12_p16_224", "swin_v2_t"])
 def test_network_whose_maps_are_tokens_behind_a_stem_is_refused(user_error, name):
     with user_error(f"--backbone {name}@random", "no convolutional feature maps", "choose a CNN"):
         load_backbone(f"{name}@random")
