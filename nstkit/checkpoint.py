@@ -1,13 +1,16 @@
 """Checkpoints: one plain dict, written whole or not at all, safe to load.
 
 format, version   what this file is
-arch              arguments of `nstkit.backbones.vgg.VGG`: arch, norm, width, classes
+arch              which network: see `nstkit.backbones.build`
 classes           names, in the order of the logits
 input             size_px, mean, std: what the network was trained on
 taps              default style and content taps
 model             the weights that were measured
 quality           extractor measures by tag, fractions in [0, 1]; `extractor/top1` is on the test set
 config            the settings of the run
+defaults          those of the command, so that what was chosen can be told from what was not
+history           one dict an epoch: epoch, step, lr, val/top1, ...
+split             hash of which picture was in which part
 environment       hardware and versions
 training          (last.pt only) all that resuming needs
 """

@@ -57,7 +57,8 @@ def train_and_report(session) -> None:
             train(training, session.feed, config, session.precision, reporter)
         quality = measure_and_report(run, session)
     print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")
-    print(f"{places}\npaint:   {as_typed(f'python -m transfer --backbone {folder}/ckpt.pt')}")
+    factory = f" --arch {config.arch}" if ":" in config.arch else ""  # code that a file names is never run
+    print(f"{places}\npaint:   {as_typed(f'python -m transfer --backbone {folder}/ckpt.pt{factory}')}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from nstkit.backbones.spec import Head, Init, Norm
+from nstkit.backbones.spec import Arch, Head, Init, Norm
 from nstkit.config import CommandConfig
 from nstkit.datasets import Background, DatasetName, Protocol, Stream
 from nstkit.errors import UserError
@@ -13,7 +13,7 @@ from train_backbone.presets import Preset
 Schedule = Literal["plateau", "cosine", "onecycle"]
 Flip = Literal["random", "alternating"]
 
-OUR_ARCHS = ("vgg11", "vgg13", "vgg16", "vgg19")
+OUR_ARCHS = get_args(Arch)
 MIN_SIDE_PX = 8  # of the early pictures of --progressive
 
 
