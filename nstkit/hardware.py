@@ -20,13 +20,19 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: Device) -> torch.device:
-    """Return the device: `auto` is cuda, then mps, then cpu. Raises `UserError` where it is not there."""
+    """Return the device: `auto` is cuda, then mps, then cpu. Raises `UserError` where it is not there.
+
+    Of several processes that `torchrun` started each gets a GPU of its own.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(device for device, is_there in available.items() if is_there)
     if not available[name]:
         there = ", ".join(device for device, is_there in available.items() if is_there)
         raise UserError(f"--device {name}: not available on this machine. Available: {there}.")
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        return torch.device("cuda", torch.cuda.current_device())
     return torch.device(name)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from nstkit.config import Precision
@@ -133,8 +134,8 @@ def train_step(
     seen = torch.zeros(2, device=device)
     for number, part in enumerate(split(batch, parts)):
         # Gradients are exchanged once, with the last part.
-        is_shared = number == parts - 1 or training.forward is training.model or config.compile
-        with nullcontext() if is_shared else training.forward.no_sync():
+        is_alone = not isinstance(training.forward, DistributedDataParallel)
+        with nullcontext() if is_alone or number == parts - 1 else training.forward.no_sync():
             images = part.images.contiguous(memory_format=memory_format)
             with (
                 record_function("forward"),

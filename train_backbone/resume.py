@@ -73,7 +73,10 @@ def is_finished(folder: Path) -> bool:
 def load_training(training: Training, folder: Path) -> None:
     """Bring a training to where the run in `folder` was last saved; to its start if it was not."""
     if (folder / "last.pt").exists():
-        training.load_state_dict(read_checkpoint(folder / "last.pt")["training"])
+        try:
+            training.load_state_dict(read_checkpoint(folder / "last.pt")["training"])
+        except KeyError as error:
+            raise UserError(f"--resume {folder}: saved by another version ({error} missing). Train anew.") from error
 
 
 def rates_to_replay(config: TrainConfig) -> list[float] | None:

@@ -146,9 +146,9 @@ def prepare_training(
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=device.type in ("cuda", "cpu"))
-    averaged = (
-        AveragedModel(model, multi_avg_fn=warmed_up_average(config.ema), use_buffers=True) if config.ema else None
-    )
+    averaged = AveragedModel(model, use_buffers=True) if config.ema else None
+    if averaged is not None:
+        averaged.multi_avg_fn = warmed_up_average(config.ema, averaged)
     warmup_steps = round(config.warmup_epochs * steps_an_epoch)
     schedule = (
         build_schedule(config.schedule, optimizer, config.max_steps, warmup_steps, config.patience)
@@ -166,11 +166,12 @@ def prepare_training(
     return training
 
 
-def warmed_up_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def warmed_up_average(decay: float, network: AveragedModel) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
     """Return an exponential average whose early steps do not remember the random start: min(decay, (1+t)/(10+t))."""
 
-    def update(averaged: list[Tensor], current: list[Tensor], steps: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
+    def update(averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+        steps = int(network.n_averaged)  # it lies on the CPU; the copy handed over is on the GPU, which would wait
+        weight = 1 - min(decay, (1 + steps) / (10 + steps))
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, weight)
         else:  # batch norm's counter
