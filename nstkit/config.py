@@ -5,6 +5,7 @@ flags that stand before the user's own, so that one parser checks all and flags 
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import sys
@@ -79,7 +80,7 @@ def parse(
 
 def _last_value(words: list[str], flag: str) -> str | None:
     found = None
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:]):
         if word == flag:
             found = following
         elif word.startswith(flag + "="):

@@ -1,5 +1,7 @@
 """Top-1, top-5 and loss of a classifier over one part of a data set."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -41,7 +43,8 @@ def evaluate(
             "top5": MulticlassAccuracy(classes, average="micro", top_k=min(5, classes), sync_on_compute=is_shared),
         }
     ).to(device)
-    loss = MeanMetric(sync_on_compute=is_shared).to(device)
+    # By default a NaN would be dropped, with a warning; "disable" ignores the weights.
+    loss = MeanMetric(nan_strategy=math.nan, sync_on_compute=is_shared).to(device)
     for images, labels in part.read(torch.arange(len(part))[ranks.take(len(part))], BATCH_SIZE):
         normalised = normalise(images.permute(0, 3, 1, 2).float() / 255, mean, std)
         with autocast(device, precision):

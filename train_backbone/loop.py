@@ -59,7 +59,8 @@ def train(
     Raises:
         UserError: when the network dies more than `config.retries` times.
     """
-    while training.step < config.max_steps and not has_stalled(training.history, config.early_stop):
+    # The second: a run that was saved after its last step still has to be validated.
+    while not is_done(training, config) or training.batch:
         started = time.perf_counter()
         try:
             train_epoch(training, feed, config, precision, report)
@@ -81,9 +82,14 @@ def train(
         report(Record(training.step, training.epoch, scalars, is_epoch_end=True, is_best=is_best))
 
 
+def is_done(training: Training, config: TrainConfig) -> bool:
+    """Return whether no further epoch is due."""
+    return training.step >= config.max_steps or has_stalled(training.history, config.early_stop)
+
+
 def has_stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
     """Return whether the best validation top-1 is more than `patience` epochs old."""
-    top1 = [epoch.get("val/top1", 0.0) for epoch in history]
+    top1 = [epoch["val/top1"] for epoch in history if "val/top1" in epoch]
     return patience is not None and bool(top1) and len(top1) - 1 - top1.index(max(top1)) >= patience
 
 
@@ -101,6 +107,8 @@ def train_epoch(
     memory_format = memory_format_of(training.model.parameters())
     training.model.train()
     last = min(feed.batches_an_epoch, first + config.max_steps - training.step)
+    if first >= last:
+        return
     sums = torch.zeros(3, device=device)  # loss, share of correct ones, norm of the gradient
     for batch in feed.read(training.epoch, first, training.step):
         sums += train_step(training, batch, config, precision, memory_format, feed.ranks.rank)

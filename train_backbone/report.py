@@ -52,6 +52,7 @@ class Reporter:
             self._run.show_text("watchdog", record.death, record.step)
             self._bar.reset(self._session.config.max_steps)
             self._bar.update(record.step)
+            self.save_last()  # which may lie behind this step
             return
         self._run.log(record.step, record.scalars)
         self._bar.update(record.step - self._bar.n)

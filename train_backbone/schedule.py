@@ -141,8 +141,7 @@ def one_cycle(step: int, total_steps: int) -> float:
 def build_schedule(
     kind: Schedule, optimizer: Optimizer, total_steps: int, warmup_steps: int, patience: int
 ) -> WarmupPlateau | BySteps:
-    """Return the schedule; the optimizer's rate when this is called is the highest one."""
-    warmup_steps = max(1, min(warmup_steps, total_steps // 2))
+    """Return the schedule; the optimizer's rate when this is called is the highest one. `warmup_steps` is 1 or more."""
     if kind == "plateau":
         return WarmupPlateau(optimizer, warmup_steps, patience)
     last = total_steps - 1

@@ -72,8 +72,14 @@ def open_session(config: TrainConfig, device: torch.device, ranks: Ranks) -> Ses
             f"a batch of {feed.batch_size} pictures cannot be divided over {ranks.count} processes times --accumulate "
             f"{config.accumulate}: choose a --batch-size that can."
         )
+    if (config.mixup or config.cutmix) and ranks.count > 1 and feed.batch_size // ranks.count % 2:
+        raise UserError(
+            f"--mixup and --cutmix pair neighbours, whom {feed.batch_size} pictures over {ranks.count} processes "
+            f"would part: choose a --batch-size that gives each process an even number."
+        )
     if replayed is not None:
         config = dataclasses.replace(config, epochs=len(replayed))
+        replayed = replayed if config.schedule == "plateau" else None  # the others depend on the step alone
     precision = hardware.choose_precision(config.precision, device)
     config = dataclasses.replace(
         config.resolved(feed.batches_an_epoch), device=device.type, precision=precision, image_size=data.size_px
@@ -89,7 +95,9 @@ def open_session(config: TrainConfig, device: torch.device, ranks: Ranks) -> Ses
     if to_resume is not None:
         resume.load_training(training, to_resume)
     slug = f"{config.arch}-{config.norm}-w{config.width:g}-{config.dataset}"
-    folder = to_resume or ranks.from_writer(choose_folder(config.runs_dir, "train_backbone", config.run_name, slug))
+    writes_nothing = config.print_config or config.dry_run or config.overfit_batch
+    name = None if writes_nothing else config.run_name  # which may be taken
+    folder = to_resume or ranks.from_writer(choose_folder(config.runs_dir, "train_backbone", name, slug))
     environment = hardware.describe_environment(device)
     return Session(config, given, precision, data, feed, training, folder, to_resume is not None, environment, ranks)
 

@@ -85,7 +85,8 @@ class Training:
         for name, part in self._parts().items():
             if name == "schedule":
                 self._lower_rate(state["rate_factor"] / self.rate_factor)
-            part.load_state_dict(state[name])
+            if state.get(name):  # an average that begins only now, a scaler that had nothing to scale
+                part.load_state_dict(state[name])
         for group, decay in zip(self.optimizer.param_groups, decays, strict=True):
             group["weight_decay"] = decay
         for name in COUNTERS:
@@ -149,7 +150,7 @@ def prepare_training(
     averaged = AveragedModel(model, use_buffers=True) if config.ema else None
     if averaged is not None:
         averaged.multi_avg_fn = warmed_up_average(config.ema, averaged)
-    warmup_steps = round(config.warmup_epochs * steps_an_epoch)
+    warmup_steps = max(1, min(round(config.warmup_epochs * steps_an_epoch), config.max_steps // 2))
     schedule = (
         build_schedule(config.schedule, optimizer, config.max_steps, warmup_steps, config.patience)
         if replayed is None

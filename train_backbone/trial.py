@@ -15,17 +15,17 @@ from nstkit.files import check_writable
 from nstkit.hardware import memory_format_of
 from train_backbone.evaluate import evaluate
 from train_backbone.feed import Batch
-from train_backbone.loop import train_epoch, train_step
+from train_backbone.loop import train_step
 from train_backbone.session import Session
 
 TIMED_STEPS, PROFILED_STEPS = 5, 20
-OVERFIT_STEPS, LEARNED_LOSS = 300, 0.1
+OVERFIT_STEPS, OVERFIT_WARMUP, LEARNED_LOSS = 300, 20, 0.1
 
 
 def dry_run(session: Session) -> None:
     """Print the layers with the shapes of one batch, FLOPs, memory, and the time that the whole run would take."""
     training, config, feed = session.training, session.config, session.feed
-    batch = next(feed.read(0, 0, 0))
+    batch = next(feed.read(0, 0, config.max_steps))  # at full resolution
     for line in layer_lines(training.model, batch):
         print(line)
     count = sum(parameter.numel() for parameter in training.model.parameters())
@@ -130,6 +130,8 @@ def overfit_batch(session: Session) -> None:
     session = dataclasses.replace(session, config=config)
     batch = next(session.feed.read(0, 0, config.max_steps))
     for step in range(1, OVERFIT_STEPS + 1):
+        for group in session.training.optimizer.param_groups:
+            group["lr"] = config.lr * min(1.0, step / OVERFIT_WARMUP)  # the run's schedule may be long or short
         loss, top1, norm = step_once(session, batch)
         if step % 20 == 0 or loss < LEARNED_LOSS:
             print(f"step {step:4d}  loss {loss:.4f}  top1 {top1:.1%}  gradient {norm:.3g}")
@@ -149,11 +151,9 @@ def profile_steps(session: Session) -> None:
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     for batch in repeated(session, 2):
         step_once(session, batch)
-    training, config = session.training, session.config
-    training.batch = 0
-    until = dataclasses.replace(config, max_steps=training.step + PROFILED_STEPS)
     with profile(activities=activities) as profiler:
-        train_epoch(training, session.feed, until, session.precision, lambda record: None)
+        for batch in repeated(session, PROFILED_STEPS):
+            step_once(session, batch)
     path = session.folder / "trace.json"
     profiler.export_chrome_trace(str(path))
     sort_by = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"

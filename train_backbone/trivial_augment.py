@@ -2,7 +2,8 @@
 
 Source: Müller and Hutter 2021, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", its wide space
     without equalise, which has no batched form.
-Differs: geometry is one bilinear sampling with reflected borders, in place of nearest with black ones.
+Differs: geometry is one bilinear sampling with reflected borders, in place of nearest with black ones; translation
+    reaches a quarter of the side, as 32 px would be all of a small picture; sharpness blends with a Gaussian blur.
 """
 
 import math

@@ -29,6 +29,13 @@ class Demo(CommandConfig):
     out: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PresetDemo(Demo):
+    """The same with presets."""
+
+    preset: Literal["quick", "large"] | None = None
+
+
 def _demo(*words):
     return parse(Demo, "demo", words)
 
@@ -74,6 +81,35 @@ def test_none_empty_tuple_and_true_come_back(tmp_path):
     assert (config.rate, config.out, config.taps, config.pictures) == (None, None, (), ())
     assert config.is_fast is True
     assert config.run_name is None
+
+
+PRESETS = {"quick": {"size": 64, "taps": ("x", "y"), "is_fast": False}, "large": {"size": 2048, "rate": 0.5}}
+
+
+def _preset_demo(*words):
+    return parse(PresetDemo, "demo", list(map(str, words)), presets=PRESETS)
+
+
+def test_preset_stands_below_the_file_and_the_flags(tmp_path):
+    assert _preset_demo() == PresetDemo()
+    config = _preset_demo("--preset", "quick")
+    assert config == PresetDemo(preset="quick", size=64, taps=("x", "y"), is_fast=False)
+    path = _write(tmp_path / "settings.json", {"size": 100, "rate": 0.25})
+    config = _preset_demo("--is-fast", "--preset=quick", "--config", path)
+    assert (config.size, config.rate, config.taps, config.is_fast) == (100, 0.25, ("x", "y"), True)
+
+
+def test_the_last_preset_holds_and_the_command_lines_beats_the_files(tmp_path):
+    config = _preset_demo("--preset", "quick", "--preset", "large")
+    assert (config.preset, config.size, config.is_fast) == ("large", 2048, True)
+    path = _write(tmp_path / "settings.json", {"preset": "quick"})
+    assert _preset_demo("--config", path).size == 64
+    assert _preset_demo("--config", path, "--preset", "large").size == 2048
+
+
+def test_no_preset_on_the_command_line_beats_that_of_the_file(tmp_path):
+    path = _write(tmp_path / "settings.json", {"preset": "quick"})
+    assert _preset_demo("--config", path, "--preset", "None") == PresetDemo(config=path)
 
 
 def test_none_on_the_command_line_beats_a_value_of_the_file(tmp_path):

@@ -23,6 +23,7 @@ from nstkit.runs import (
     Run,
     choose_folder,
     cut_back,
+    is_taken,
     slugify,
     table_row,
     tensorboard_command,
@@ -273,10 +274,70 @@ def test_cut_back_of_a_whole_file_changes_nothing(tmp_path):
     assert not (tmp_path / "missing.jsonl").exists()
 
 
+def test_rewound_run_forgets_what_came_behind(tmp_path):
+    with _open(tmp_path) as run:
+        for step in range(1, 9):
+            run.log(step, {"a": float(step)})
+            run.show_picture("image/canvas", torch.zeros(1, 3, 8, 8), step)
+        run.rewind(5)
+        run.show_text("watchdog", "it died", 5)
+        run.log(6, {"a": -6.0})
+        run.rewind(5)  # it may die twice
+        for step in (6, 7):
+            run.log(step, {"a": -float(step)})
+            run.show_picture("image/canvas", torch.ones(1, 3, 8, 8), step)
+    expected = [1, 2, 3, 4, 5, -6, -7]
+    assert [line["a"] for line in _lines(tmp_path)] == expected
+    assert _curve(tmp_path, "a") == [(abs(value), value) for value in expected]
+    images = _events(tmp_path).Images("image/canvas")
+    assert [(event.step, _pixels(event).max()) for event in images] == [
+        *((k, 0) for k in range(1, 6)),
+        (6, 255),
+        (7, 255),
+    ]
+    assert len(_events(tmp_path).Tensors("watchdog/text_summary")) == 1
+
+
+def test_rewound_to_its_start_a_new_run_that_fails_leaves_no_folder(tmp_path):
+    run = _open(tmp_path / "run")
+    run.log(3, {"a": 1.0})
+    run.rewind(0)
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(run)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("resume_step", [None, 5])
+def test_files_that_a_kill_left_unfinished_are_cleared_away(resume_step, tmp_path):
+    for name in (".ckpt.pt.abc.part", "epochs/.epoch-001.pt.x.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "epochs" / "epoch-000.pt").write_bytes(b"whole")
+    with _open(tmp_path, resume_step=resume_step) as run:
+        run.log(6, {"a": 1.0})
+    assert not list(tmp_path.rglob("*.part"))
+    assert (tmp_path / "epochs" / "epoch-000.pt").read_bytes() == b"whole"
+
+
+def test_folder_is_taken_once_a_whole_file_is_in_it(tmp_path):
+    folder = tmp_path / "run"
+    assert not is_taken(folder)
+    folder.mkdir()
+    assert not is_taken(folder)
+    (folder / ".config.json.abc.part").touch()
+    assert not is_taken(folder)
+    (folder / "config.json").touch()
+    assert is_taken(folder)
+    (tmp_path / "file").touch()
+    assert is_taken(tmp_path / "file")
+
+
 def test_run_name_is_the_folder(tmp_path, user_error):
     folder = choose_folder(tmp_path, "transfer", "mine", "slug")
     assert folder == tmp_path / "transfer" / "mine"
     folder.mkdir(parents=True)
+    assert choose_folder(tmp_path, "transfer", "mine", "slug") == folder  # nothing was begun there
+    (folder / "config.json").touch()
     with user_error("--run-name mine", "Choose another name"):
         choose_folder(tmp_path, "transfer", "mine", "slug")
     assert choose_folder(tmp_path, "train_backbone", "mine", "slug") == tmp_path / "train_backbone" / "mine"

@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
 
 from nstkit.datasets.arrays import LabelledImages, build_dataset
 from nstkit.datasets.patterns import draw_patterns
+from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
-from train_backbone.loop import prepare_training
+from train_backbone.feed import Feed
 from train_backbone.model import build_model
+from train_backbone.training import prepare_training
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +35,37 @@ def settings(data):
 
 
 @pytest.fixture
-def begin(data):
-    """Return a training at step 0 with the weights of the settings' seed."""
+def feed_of(data):
+    """Return what gives the training pictures, to one process or to one of several."""
 
-    def prepare(config):
+    def feed(config, ranks=None):
+        return Feed(data, config, ranks or Ranks())
+
+    return feed
+
+
+@pytest.fixture
+def begin(data, feed_of):
+    """Return a training at step 0 with the weights of the settings' seed, or with another network."""
+
+    def prepare(config, model=None, **more):
         torch.manual_seed(config.seed)
-        return prepare_training(build_model(config, 3), config, len(data.train) // config.batch_size, "fp32")
+        model = model or build_model(config, 3, 32)
+        more = {"precision": config.precision, **more}
+        return prepare_training(model, config, feed_of(config).batches_an_epoch, len(data.classes), **more)
 
     return prepare
+
+
+@pytest.fixture
+def plain_network():
+    """Return a small network without batch norm, with dropout of some share."""
+
+    def build(dropout=0.0, seed=0):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            *(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2), nn.ReLU()),
+            *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(8, 3)),
+        )
+
+    return build

@@ -1,18 +1,35 @@
 """`python -m train_backbone` from end to end: files, TensorBoard's view of them, and one line for every mistake."""
 
 import json
+import math
 import re
 import shutil
+import sys
 
 import pytest
 import torch
 from PIL import Image
 
+from nstkit.backbones.load import load_backbone
 from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import read_checkpoint
 from nstkit.datasets import load_dataset
+from nstkit.runs import MEASURE_KEYS
+from train_backbone import finish
 from train_backbone.__main__ import main
 from train_backbone.evaluate import evaluate
+
+PICTURES = ("confusion", "predictions", "feature_maps", "filters")
+STYLE_TAPS = [f"relu{block}_1" for block in range(1, 6)]
+PER_TAP = ("probe", "knn", "rankme", "gram_rank", "dead", "peak", "hoyer")
+HEAD = ("top1", "top5", "mean_per_class", "ece")
+
+
+@pytest.fixture
+def bare(tiny_training, monkeypatch):
+    """The words of a training of one epoch without measures and pictures at its end."""
+    monkeypatch.setattr(finish, "draw", lambda *_: {})
+    return (*tiny_training, "--epochs", "1", "--no-quality")
 
 
 def read_lines(folder):
@@ -23,7 +40,12 @@ def test_run_folder_holds_all_that_is_promised(trained_run):
     names = {path.relative_to(trained_run).as_posix() for path in trained_run.rglob("*") if path.is_file()}
     events = {name for name in names if name.startswith("events.out.tfevents")}
     assert len(events) == 1
-    assert names - events == {"config.json", "metrics.jsonl", "ckpt.pt", "last.pt"}
+    files = {"config.json", "metrics.jsonl", "ckpt.pt", "last.pt"}
+    assert names - events == files | {f"images/{name}.png" for name in PICTURES}
+    for name in PICTURES:
+        with Image.open(trained_run / "images" / f"{name}.png") as picture:
+            assert min(picture.size) >= 32
+            assert len(picture.convert("L").getcolors()) > 2  # something is drawn
 
 
 def test_checkpoint_holds_the_network_that_was_measured(trained_run, class_folders):
@@ -34,22 +56,36 @@ def test_checkpoint_holds_the_network_that_was_measured(trained_run, class_folde
     network.load_state_dict(best["model"])
     data = load_dataset("folder", class_folders, 32)
     assert best["input"] == {"size_px": 32, "mean": list(data.mean), "std": list(data.std)}
-    measured = {
-        part: evaluate(network, getattr(data, part), torch.tensor(data.mean), torch.tensor(data.std), "fp32")
-        for part in ("val", "test")
-    }
-    assert 0 <= best["quality"]["extractor/top1"] <= 1
-    assert best["quality"] == pytest.approx(
-        {
-            "extractor/top1": measured["test"]["top1"],
-            "extractor/top5": 1.0,
-            "val/top1": measured["val"]["top1"],
-            "val/top5": 1.0,
-        },
-        abs=1e-6,
-    )
+    val, test = (evaluate(network, part, data, "fp32") for part in (data.val, data.test))
+    quality = best["quality"]
+    assert {"val/top1", "val/top5", *(f"extractor/{name}" for name in HEAD)} <= set(quality)
+    found = {name: quality[name] for name in ("val/top1", "val/top5", "extractor/top1", "extractor/top5")}
+    expected = {"val/top1": val["top1"], "val/top5": 1.0, "extractor/top1": test["top1"], "extractor/top5": 1.0}
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert 0 < quality["extractor/top1"] <= 1
     assert "training" not in best
     assert "training" in read_checkpoint(trained_run / "last.pt")
+
+
+def test_quality_of_every_tap_is_in_the_checkpoint(trained_run):
+    quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
+    for measure in PER_TAP:
+        values = [quality[f"extractor/{measure}/{tap}"] for tap in STYLE_TAPS]
+        assert all(math.isfinite(value) for value in values)
+        assert quality[f"extractor/{measure}"] == pytest.approx(sum(values) / 5)
+    for measure in ("probe", "knn", "dead"):
+        assert all(0 <= quality[f"extractor/{measure}/{tap}"] <= 1 for tap in STYLE_TAPS)
+    assert not [tag for tag in quality if tag.startswith("random/")]  # of a twin, not of this network
+
+
+def test_load_backbone_gives_the_measured_network(trained_run, class_folders):
+    backbone = load_backbone(str(trained_run))
+    data = load_dataset("folder", class_folders, 32)
+    assert list(backbone.style_taps) == STYLE_TAPS
+    assert backbone.facts["epochs"] == 2
+    assert evaluate(backbone.network, data.test, data, "fp32")["top1"] == pytest.approx(
+        read_checkpoint(trained_run / "ckpt.pt")["quality"]["extractor/top1"]
+    )
 
 
 def test_config_is_resolved_and_remembers_what_was_given(trained_run):
@@ -72,7 +108,11 @@ def test_metrics_and_tensorboard_agree(trained_run, read_events):
         found = [(scalar.step, scalar.value) for scalar in events.Scalars(tag)]
         assert found == [(step, pytest.approx(value, rel=1e-6)) for step, value in expected]
     assert lines[-1]["measures"]["extractor/top1"] == events.Scalars("extractor/top1")[-1].value
-    assert events.Tags()["images"] == ["image/batch"]
+    assert set(events.Tags()["images"]) == {"image/batch", *(f"image/{name}" for name in PICTURES)}
+    quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
+    for tag in (f"extractor/{name}" for name in ("mean_per_class", "ece", "probe/relu3_1", "rankme/relu5_1")):
+        assert [(x.step, x.value) for x in events.Scalars(tag)] == [(20, pytest.approx(quality[tag], rel=1e-6))]
+    assert 0 <= events.Scalars("random/probe/relu3_1")[0].value <= 1
 
 
 def test_row_of_the_table_says_what_was_trained(trained_run, read_row):
@@ -82,13 +122,16 @@ def test_row_of_the_table_says_what_was_trained(trained_run, read_row):
     assert row.settings["dataset"] == "folder"
     assert (row.settings["width"], row.settings["epochs"], row.settings["steps"]) == (0.0625, 2, 20)
     assert row.settings["loss"] == "none"
-    best = read_checkpoint(trained_run / "ckpt.pt")["quality"]["extractor/top1"]
-    assert row.values == {"extractor/top1": pytest.approx(best)}
+    assert row.settings["init"] == "kaiming"
+    quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
+    measures = [f"extractor/{name}" for name in ("top1", "probe", "knn", "rankme", "dead", "peak")]
+    assert set(measures) < set(MEASURE_KEYS)
+    assert row.values == {tag: pytest.approx(quality[tag], rel=1e-5) for tag in measures}
 
 
-def test_screen_says_where_and_how_to_go_on(tiny_training, tmp_path, call_command, capsys):
-    words = [word for word in tiny_training if word != "--quiet"]
-    assert call_command(main, *words, "--epochs", 1, "--runs-dir", tmp_path / "runs") == 0
+def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys):
+    words = [word for word in bare if word != "--quiet"]
+    assert call_command(main, *words, "--runs-dir", tmp_path / "runs") == 0
     (folder,) = (tmp_path / "runs" / "train_backbone").iterdir()
     assert folder.name.endswith("-vgg11-batch-w0.0625-folder")
     lines = capsys.readouterr().out.splitlines()
@@ -96,9 +139,26 @@ def test_screen_says_where_and_how_to_go_on(tiny_training, tmp_path, call_comman
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
     assert lines[2].startswith("epoch   1  val top1 ")
     assert lines[-4].startswith("test top1 ")
-    assert lines[-3:-1] == [f"results: {folder / 'ckpt.pt'}", lines[1]]
+    assert lines[-3:-1] == lines[:2]
     assert lines[-1].startswith("paint:   ")
     assert lines[-1].endswith(f"python -m transfer --backbone {folder / 'ckpt.pt'}")
+
+
+def test_table_of_the_taps_stands_on_the_screen(tiny_training, tmp_path, call_command, capsys):
+    words = [word for word in tiny_training if word != "--quiet"]
+    assert call_command(main, *words, "--epochs", 1, "--runs-dir", tmp_path / "runs") == 0
+    out = capsys.readouterr().out
+    for tap in STYLE_TAPS:
+        assert re.search(rf"^{tap} +\d", out, re.MULTILINE)
+    assert re.search(r"0\.\d{3} \(0\.\d{3}\)", out)  # the random twin in brackets
+
+
+def test_without_quality_only_the_head_is_measured(bare, tmp_path, call_command, read_row):
+    assert call_command(main, *bare, "--runs-dir", tmp_path, "--run-name", "bare") == 0
+    folder = tmp_path / "train_backbone" / "bare"
+    quality = read_checkpoint(folder / "ckpt.pt")["quality"]
+    assert set(quality) == {"val/top1", "val/top5", *(f"extractor/{name}" for name in HEAD)}
+    assert set(read_row(folder).values) == {"extractor/top1"}
 
 
 def test_print_config_is_json_and_writes_nothing(tiny_training, tmp_path, call_command, capsys):
@@ -130,7 +190,7 @@ def test_interrupt_ends_with_130_and_keeps_the_last_epoch(tiny_training, tmp_pat
     folder = tmp_path / "train_backbone" / "cut"
     assert read_checkpoint(folder / "last.pt")["training"]["step"] == 10
     assert "extractor/top1" not in read_checkpoint(folder / "ckpt.pt")["quality"]
-    assert not list(folder.glob("*.part")) + list(folder.glob(".*"))
+    assert not list(folder.rglob("*.part")) + list(folder.rglob(".*"))
 
 
 # The user's mistakes
@@ -152,6 +212,7 @@ def traps(tmp_path, class_folders):
     shutil.copytree(checks, tmp_path / "unlike" / "test" / "rings")
     (tmp_path / "file").write_text("a file where a folder should be")
     (tmp_path / "taken" / "train_backbone" / "me").mkdir(parents=True)
+    (tmp_path / "taken" / "train_backbone" / "me" / "notes.txt").write_text("mine")
     return tmp_path
 
 
@@ -160,12 +221,20 @@ MISTAKES = {
     "one class": (("--data-dir", "one"), "one: one class ('checks'); at least two are needed"),
     "no class": (("--data-dir", "one/checks"), "no class folder; at least two are needed"),
     "empty class": (("--data-dir", "hollow"), "hollow: no picture in class empty"),
-    "text named jpg": (("--data-dir", "text"), "a.jpg: not a readable picture"),
+    "text named jpg": (("--data-dir", "text"), "text: 1 of 33 files are not readable pictures (words/a.jpg)"),
     "parts unlike": (("--data-dir", "unlike"), "its classes differ from those of unlike/train (dots, rings)"),
     "runs in a file": (("--runs-dir", "file"), "cannot be written"),
     "run name taken": (("--runs-dir", "taken", "--run-name", "me"), "taken/train_backbone/me is there already"),
     "out of range": (("--epochs", "0", "--lr", "0"), "--epochs 0 (at least 1), --lr 0.0 (above 0)"),
-    "nothing to resume": (("--resume", "gone"), "--resume gone: no last.pt there"),
+    "nothing to resume": (("--resume", "gone"), "--resume gone: no run there"),
+    "nothing to fit": (("--final-fit", "gone"), "--final-fit gone: no finished run there"),
+    "no such network": (("--arch", "vgg99", "--width", "1"), "--arch vgg99: no network of this name"),
+    "no such factory": (("--arch", "nowhere.at:all", "--width", "1"), "--arch nowhere.at:all: No module named"),
+    "width of another": (("--arch", "resnet10t"), "--arch resnet10t with --width 0.0625"),
+    "batch in unequal parts": (
+        ("--batch-size", "1000", "--accumulate", "2"),
+        "a batch of 87 pictures cannot be divided",
+    ),
     "config that is none": (("--config", "file"), "--config file: not valid JSON or TOML"),
 }
 
@@ -190,16 +259,24 @@ def test_device_that_is_not_there_is_named(tiny_training, call_command, capsys):
     assert "--device cuda: not available on this machine. Available: " in capsys.readouterr().err
 
 
-def test_loss_that_explodes_is_one_line(tiny_training, tmp_path, call_command, capsys):
+def test_loss_that_explodes_is_one_line(bare, tmp_path, call_command, capsys):
     words = ("--norm", "none", "--lr", "1e30", "--warmup-epochs", "0", "--runs-dir", tmp_path, "--run-name", "high")
-    assert call_command(main, *tiny_training, *words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: the loss is nan at step 10: lower --lr (now 1e+30).")
-    assert error.count("\n") == 1
+    assert call_command(main, *bare, *words) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: the loss is nan at step 10. It was rolled back 3 times, down to a rate of ")
+    assert "--init lsuv, a smaller --lr" in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out.count("warning: the loss is nan at step 10; now ") == 3
     assert not (tmp_path / "train_backbone" / "high" / "last.pt").exists()
 
 
-def test_picture_of_any_kind_is_trained_on(class_folders, tiny_training, tmp_path, call_command):
+def test_network_that_is_left_to_itself_is_measured_even_where_it_is_nan(bare, tmp_path, call_command):
+    words = ("--norm", "none", "--lr", "1e30", "--warmup-epochs", "0", "--retries", "0", "--ema", "0")
+    assert call_command(main, *bare, *words, "--runs-dir", tmp_path, "--run-name", "high") == 0
+    assert read_lines(tmp_path / "train_backbone" / "high")[0]["train/loss"] is None  # JSON has no NaN
+
+
+def test_picture_of_any_kind_is_trained_on(class_folders, bare, tmp_path, call_command):
     root = tmp_path / "data"
     for name in ("checks", "dots"):
         shutil.copytree(class_folders / "train" / name, root / name)
@@ -207,5 +284,77 @@ def test_picture_of_any_kind_is_trained_on(class_folders, tiny_training, tmp_pat
             picture.resize((70, 41)).convert("L").save(root / name / "grey.png")
             picture.convert("RGBA").save(root / name / "clear.webp")
             picture.convert("P").save(root / name / "few.gif")
-    words = ("--data-dir", root, "--epochs", 1, "--runs-dir", tmp_path / "runs")
-    assert call_command(main, *tiny_training, *words) == 0
+    assert call_command(main, *bare, "--data-dir", root, "--runs-dir", tmp_path / "runs") == 0
+
+
+# Other networks
+
+FACTORY = """
+from torch import nn
+
+def build(num_classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, num_classes),
+    )
+"""
+
+
+def without(words, *flags):
+    """Return the words without some flags and their values."""
+    words = list(words)
+    for flag in flags:
+        del words[words.index(flag) : words.index(flag) + 2]
+    return words
+
+
+@pytest.fixture
+def factory(tmp_path, monkeypatch):
+    """The name of a factory of tiny networks in a module that can be imported."""
+    (tmp_path / "homemade_network.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "homemade_network:build"
+    sys.modules.pop("homemade_network", None)
+
+
+def paint(call_command, draw_picture, folder, checkpoint, *words):
+    """Paint two steps with a checkpoint; return the exit code."""
+    from transfer.__main__ import main
+
+    for name in ("content", "style"):
+        draw_picture((48, 40), seed=len(name)).save(folder / f"{name}.png")
+    pictures = ("--content", folder / "content.png", "--style", folder / "style.png", "--runs-dir", folder / "painted")
+    quick = ("--device", "cpu", "--precision", "fp32", "--size", 48, "--steps", 2, "--quiet")
+    return call_command(main, "--backbone", checkpoint, *pictures, *quick, *words)
+
+
+def test_network_of_timm_trains_and_paints(tiny_training, tmp_path, call_command, draw_picture, monkeypatch):
+    monkeypatch.setattr(finish, "draw", lambda *_: {})
+    words = (*without(tiny_training, "--arch", "--width"), "--arch", "test_resnet", "--epochs", 1)
+    assert call_command(main, *words, "--runs-dir", tmp_path, "--run-name", "timm") == 0
+    checkpoint = tmp_path / "train_backbone" / "timm" / "ckpt.pt"
+    content = read_checkpoint(checkpoint)
+    assert content["arch"] == {"arch": "test_resnet", "library": "timm", "classes": 3, "small_stem": True}
+    assert content["config"]["init"] == "default"
+    assert "extractor/probe" in content["quality"]
+    assert len(load_backbone(str(checkpoint)).style_taps) >= 3
+    assert paint(call_command, draw_picture, tmp_path, checkpoint) == 0
+
+
+def test_network_of_a_factory_trains_and_paints_where_the_factory_is_named_again(
+    factory, tiny_training, tmp_path, call_command, draw_picture, capsys
+):
+    words = (*without(tiny_training, "--arch", "--width"), "--arch", factory, "--epochs", 1)
+    assert call_command(main, *words, "--runs-dir", tmp_path, "--run-name", "own") == 0
+    folder = tmp_path / "train_backbone" / "own"
+    content = read_checkpoint(folder / "ckpt.pt")
+    assert content["arch"] == {"arch": factory, "library": "factory", "classes": 3}
+    assert "extractor/probe" in content["quality"]
+    assert {path.stem for path in (folder / "images").iterdir()} == set(PICTURES)
+    capsys.readouterr()
+    assert paint(call_command, draw_picture, tmp_path, folder / "ckpt.pt") == 2
+    error = capsys.readouterr().err
+    assert f"made by {factory}" in error
+    assert f"--arch {factory}" in error
+    assert paint(call_command, draw_picture, tmp_path, folder / "ckpt.pt", "--arch", factory) == 0

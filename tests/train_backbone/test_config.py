@@ -1,5 +1,7 @@
 """The settings of a training: what is filled in, what is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from nstkit.config import parse, settings_of
@@ -16,6 +18,7 @@ from train_backbone.config import TrainConfig
         ({"batch_size": 512}, 2e-3),
         ({"norm": "none", "batch_size": 32}, 5e-5),
         ({"norm": "none", "lr": 0.3, "batch_size": 512}, 0.3),
+        ({"arch": "resnet18", "norm": "none"}, 1e-3),  # not a network of ours: it has its own norms
     ],
 )
 def test_learning_rate_follows_norm_width_and_batch(given, lr):
@@ -41,10 +44,17 @@ def test_average_is_never_longer_than_the_run():
     assert TrainConfig(ema=0.5).resolved(100).ema == 0.5
 
 
+@pytest.mark.parametrize(("arch", "init"), [("vgg13", "kaiming"), ("resnet18", "default"), ("a.b:c", "default")])
+def test_initial_weights_are_ours_for_vgg_and_else_the_librarys(arch, init):
+    assert TrainConfig(arch=arch).resolved(10).init == init
+    assert TrainConfig(arch=arch, init="xavier").resolved(10).init == "xavier"
+
+
 def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
     config = TrainConfig().resolved(100)
     open_ones = {name for name, value in settings_of(config).items() if value is None}
-    assert open_ones == {"image_size", "resume", "run_name"}  # the first is known once the data are read
+    # The first is known once the data are read.
+    assert open_ones == {"image_size", "preset", "early_stop", "final_fit", "resume", "run_name"}
     assert config.resolved(100) == config
 
 
@@ -61,9 +71,24 @@ def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
         ({"label_smoothing": -0.1}, "--label-smoothing -0.1 (0 to below 1)"),
         ({"lr": 0.0}, "--lr 0.0 (above 0)"),
         ({"lr": -1.0}, "--lr -1.0 (above 0)"),
-        ({"clip": 0.0}, "--clip 0.0 (above 0)"),
-        ({"weight_decay": -1.0}, "--weight-decay -1.0 (0 or more)"),
-        ({"warmup_epochs": -1.0}, "--warmup-epochs -1.0 (0 or more)"),
+        ({"clip": -1.0}, "--clip -1.0 (at least 0)"),
+        ({"weight_decay": -1.0}, "--weight-decay -1.0 (at least 0)"),
+        ({"warmup_epochs": -1.0}, "--warmup-epochs -1.0 (at least 0)"),
+        ({"mixup": -0.1}, "--mixup -0.1 (at least 0)"),
+        ({"cutmix": -0.1}, "--cutmix -0.1 (at least 0)"),
+        ({"save_every": -1.0}, "--save-every -1.0 (at least 0)"),
+        ({"retries": -1}, "--retries -1 (at least 0)"),
+        ({"split_seed": -1}, "--split-seed -1 (at least 0)"),
+        ({"early_stop": 0}, "--early-stop 0 (at least 1)"),
+        ({"erasing": 1.1}, "--erasing 1.1 (0 to 1)"),
+        ({"label_noise": -0.5}, "--label-noise -0.5 (0 to 1)"),
+        ({"label_smoothing": 1.0}, "--label-smoothing 1.0 (0 to below 1)"),
+        ({"train_fraction": 0.0}, "--train-fraction 0.0 (above 0)"),
+        ({"train_fraction": 1.5}, "--train-fraction 1.5 (at most 1)"),
+        ({"keep_epochs": (1, -2)}, "--keep-epochs 1 -2 (0 or more)"),
+        ({"progressive": (20, 7)}, "--progressive 20 7 (at least 8 px)"),
+        ({"accumulate": 0}, "--accumulate 0 (at least 1)"),
+        ({"accumulate": 3}, "--accumulate 3 (a divisor of --batch-size)"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(wrong, message):
@@ -72,8 +97,13 @@ def test_what_cannot_be_trained_is_refused(wrong, message):
     assert str(error.value) == f"out of range: {message}."
 
 
+def test_ends_of_the_ranges_are_allowed():
+    TrainConfig(clip=0.0, erasing=1.0, label_noise=1.0, train_fraction=1.0, ema=0.0, label_smoothing=0.0, retries=0)
+    TrainConfig(batch_size=12, accumulate=4, progressive=(8, 16), keep_epochs=(0, 5), early_stop=1, patience=0)
+
+
 def test_all_mistakes_stand_in_one_line():
-    with pytest.raises(UserError, match=r"--epochs 0 .*--ema 2.*--weight-decay -1.*--lr -2"):
+    with pytest.raises(UserError, match=r"--epochs 0 .*--weight-decay -1.*--ema 2.*--lr -2"):
         TrainConfig(epochs=0, ema=2.0, weight_decay=-1.0, lr=-2.0)
 
 
@@ -82,3 +112,7 @@ def test_command_line_gives_the_fields():
     config = parse(TrainConfig, "train_backbone", words.split())
     assert (config.arch, config.norm, config.dataset, config.schedule) == ("vgg13", "none", "folder", "onecycle")
     assert (config.lr, config.resume, config.max_steps) == (0.003, "auto", None)
+    words = "--progressive 20 24 --keep-epochs 0 3 --no-quality --ema 0 --final-fit runs/a --overfit-batch"
+    config = parse(TrainConfig, "train_backbone", words.split())
+    assert (config.progressive, config.keep_epochs, config.final_fit) == ((20, 24), (0, 3), Path("runs/a"))
+    assert (config.quality, config.ema, config.overfit_batch, config.dry_run) == (False, 0.0, True, False)

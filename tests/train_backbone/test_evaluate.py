@@ -1,15 +1,17 @@
 """Top-1, top-5 and loss: against scikit-learn and numpy."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss, top_k_accuracy_score
 from torch import nn
 
-from nstkit.datasets.arrays import LabelledImages
+from nstkit.datasets.arrays import Dataset, LabelledImages
 from train_backbone.evaluate import BATCH_SIZE, evaluate
 
-MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
+MEAN, STD = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.3, 0.4])
 
 
 class Small(nn.Module):
@@ -31,11 +33,18 @@ def random_part(count, classes):
     return LabelledImages(torch.from_numpy(images), torch.from_numpy(random.integers(0, classes, count)))
 
 
+def measure(model, part, classes, precision="fp32"):
+    names = tuple(f"class{number}" for number in range(classes))
+    return evaluate(
+        model, part, Dataset("random", names, part, part, part, tuple(MEAN.tolist()), tuple(STD.tolist())), precision
+    )
+
+
 @pytest.mark.parametrize("count", [1, 203, BATCH_SIZE, 2 * BATCH_SIZE + 203])
 def test_measures_are_scikit_learns_over_all_pictures_alike(count):
     model, part = Small(10), random_part(count, 10)
-    found = evaluate(model, part, MEAN, STD, "fp32")
-    inputs = ((part.images.numpy() / 255 - MEAN.numpy()) / STD.numpy()).transpose(0, 3, 1, 2).reshape(count, -1)
+    found = measure(model, part, 10)
+    inputs = ((part.images.numpy() / 255 - MEAN) / STD).transpose(0, 3, 1, 2).reshape(count, -1)
     logits = inputs @ model.classifier.weight.detach().numpy().T + model.classifier.bias.detach().numpy()
     labels = part.labels.numpy()
     for k in (1, 5):
@@ -47,7 +56,7 @@ def test_measures_are_scikit_learns_over_all_pictures_alike(count):
 
 
 def test_fewer_than_five_classes_are_all_among_the_top_five():
-    found = evaluate(Small(3), random_part(50, 3), MEAN, STD, "fp32")
+    found = measure(Small(3), random_part(50, 3), 3)
     assert found["top5"] == 1
     assert 0 < found["top1"] < 1
 
@@ -57,19 +66,28 @@ def test_labels_by_hand():
     with torch.no_grad():
         model.classifier.weight.zero_()
         model.classifier.bias.copy_(torch.tensor([0.0, 3.0, 2.0, 1.0]))  # always class 1
-    found = evaluate(model, part, MEAN, STD, "fp32")
+    found = measure(model, part, 4)
     assert found["top1"] == pytest.approx((part.labels == 1).float().mean().item())
 
 
 def test_model_is_left_in_eval_mode_without_gradients():
     model = Small(10).train()
-    evaluate(model, random_part(20, 10), MEAN, STD, "fp32")
+    measure(model, random_part(20, 10), 10)
     assert not model.training
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_bfloat16_is_near_float32():
     model, part = Small(10), random_part(600, 10)
-    full, half = (evaluate(model, part, MEAN, STD, precision) for precision in ("fp32", "bf16"))
+    full, half = (measure(model, part, 10, precision) for precision in ("fp32", "bf16"))
     assert half["top1"] == pytest.approx(full["top1"], abs=0.03)
     assert half["loss"] == pytest.approx(full["loss"], rel=0.01)
+
+
+def test_network_that_is_nan_has_a_loss_that_says_so():
+    model = Small(4)
+    with torch.no_grad():
+        model.classifier.weight.fill_(math.nan)
+    found = measure(model, random_part(BATCH_SIZE + 100, 4), 4)
+    assert math.isnan(found["loss"])
+    assert 0 <= found["top1"] <= 1

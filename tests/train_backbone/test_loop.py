@@ -1,41 +1,54 @@
 """The training loop: it learns, it ends where it should, and each part of a step does what it says."""
 
 import copy
+import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from nstkit.errors import UserError
 from nstkit.hardware import memory_format_of
 from train_backbone import loop
-from train_backbone.augment import normalise, plan_epoch
 from train_backbone.evaluate import evaluate
-from train_backbone.loop import take_batch, train, train_step
+from train_backbone.feed import Batch
+from train_backbone.loop import admits_small_pictures, has_stalled, split, target_loss, train, train_step
 
 
 @pytest.fixture
-def run(data, begin):
+def run(feed_of, begin):
     """Train with these settings; return the training and its records."""
 
-    def run(config, precision="fp32"):
-        training, records = begin(config), []
-        train(training, data, config, precision, records.append)
+    def run(config, model=None):
+        training, records = begin(config, model), []
+        train(training, feed_of(config), config, config.precision, records.append)
         return training, records
 
     return run
+
+
+@pytest.fixture
+def one_step(feed_of, begin):
+    """Do the first step of a network; return (training, batch, what the step returned)."""
+
+    def step(config, model=None):
+        training = begin(config, model)
+        batch = next(feed_of(config).read(0, 0, 0))
+        found = train_step(training, batch, config, config.precision, memory_format_of(training.model.parameters()))
+        return training, batch, found
+
+    return step
 
 
 def weights_of(training):
     return torch.cat([value.float().flatten() for value in training.model.state_dict().values()])
 
 
-def batch_of(data, seed=0, size=8):
-    images, labels = take_batch(
-        data, plan_epoch(len(data.train), 32, seed, 0, data.train.labels.device), slice(0, size)
-    )
-    return normalise(images, torch.tensor(data.mean), torch.tensor(data.std)), labels
+def gradient_of(model):
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
 def test_training_learns_its_pictures_by_heart(run, settings, data):
@@ -43,8 +56,7 @@ def test_training_learns_its_pictures_by_heart(run, settings, data):
     losses = [record.scalars["train/loss"] for record in records if not record.is_epoch_end]
     assert losses[0] > 0.9
     assert losses[-1] < losses[0] - 0.3
-    mean, std = torch.tensor(data.mean), torch.tensor(data.std)
-    assert evaluate(training.measured, data.train, mean, std, "fp32")["top1"] > 0.8
+    assert evaluate(training.measured, data.train, data, "fp32")["top1"] > 0.8
 
 
 def test_every_epoch_reports_its_steps_and_then_its_validation(run, settings, monkeypatch):
@@ -62,6 +74,7 @@ def test_every_epoch_reports_its_steps_and_then_its_validation(run, settings, mo
             assert set(record.scalars) == names
             assert 0 <= record.scalars["train/top1"] <= 1
         assert all(math.isfinite(value) for value in record.scalars.values())
+        assert record.death == ""
 
 
 def test_record_is_the_mean_of_its_steps(run, settings, monkeypatch):
@@ -85,6 +98,7 @@ def test_best_is_the_highest_validation_so_far(run, settings):
         best = max(best, record.scalars["val/top1"])
     assert training.best_top1 == best
     assert 1 <= sum(record.is_best for record in ends) < 6
+    assert [epoch["val/top1"] for epoch in training.history] == [record.scalars["val/top1"] for record in ends]
 
 
 @pytest.mark.parametrize("max_steps", [1, 6, 8])
@@ -105,127 +119,272 @@ def test_batch_larger_than_the_data_is_all_of_them(run, settings):
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_same_seed_same_weights(norm, run, settings):
-    first, again, other = (weights_of(run(settings(norm=norm, seed=seed))[0]) for seed in (1, 1, 2))
+    first, again, other = (weights_of(run(settings(norm=norm, seed=seed, epochs=2))[0]) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"progressive": (16, 24), "trivial_augment": True, "erasing": 0.5},
+        {"mixup": 0.4, "cutmix": 1.0, "accumulate": 2},
+        {"flip": "alternating", "label_smoothing": 0.0, "clip": 0.0},
+    ],
+)
+def test_every_kind_of_augmentation_trains(given, run, settings):
+    training, records = run(settings(epochs=4, **given))
+    assert training.step == 24
+    assert all(math.isfinite(value) for record in records for value in record.scalars.values())
+    assert torch.isfinite(weights_of(training)).all()
+
+
+# The end of a run
+
+
+@pytest.mark.parametrize(
+    ("top1", "patience", "expected"),
+    [
+        ([], 1, False),
+        ([0.1], 1, False),
+        ([0.1, 0.1], 1, True),  # equal is not better
+        ([0.1, 0.2, 0.2], 2, False),
+        ([0.1, 0.2, 0.2, 0.1], 2, True),
+        ([0.3, 0.2, 0.1, 0.4], 2, False),
+        ([0.3, 0.2, 0.1, 0.0], None, False),
+    ],
+)
+def test_stall_is_as_many_epochs_without_a_better_one(top1, patience, expected):
+    assert has_stalled([{"val/top1": value} for value in top1], patience) == expected
+
+
+def test_final_fit_measures_nothing_and_so_never_stalls():
+    assert not has_stalled([{"lr": 0.1}] * 10, 3)
+
+
+def test_early_stop_ends_the_run(run, settings, monkeypatch):
+    values = iter([0.3, 0.5, 0.4, 0.5, 0.2, 0.9])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: {"top1": next(values)})
+    training, records = run(settings(epochs=6, early_stop=3))
+    assert training.epoch == 5
+    assert [record.is_best for record in records if record.is_epoch_end] == [True, True, False, False, False]
+
+
+def test_final_fit_looks_at_no_validation_pictures(run, settings, monkeypatch):
+    monkeypatch.setattr(loop, "evaluate", lambda *_: pytest.fail("it looked"))
+    config = dataclasses.replace(settings(epochs=2), final_fit=Path("run"))
+    _, records = run(config)
+    ends = [record for record in records if record.is_epoch_end]
+    assert [record.is_best for record in ends] == [True, True]
+    assert [set(record.scalars) for record in ends] == [{"time/epoch_s"}] * 2
+
+
+# Networks that die
+
+
 @pytest.mark.parametrize("position", [2, 6, 7])  # within an epoch, at its end, in the next one
-def test_loss_that_is_not_finite_ends_the_run_before_anything_of_it_is_reported(
-    position, data, begin, settings, monkeypatch
+def test_loss_that_is_not_finite_ends_the_run_where_nothing_is_tried_again(
+    position, feed_of, begin, settings, monkeypatch
 ):
     def step(training, *rest):
         result = train_step(training, *rest)
         return result * math.nan if training.step == position else result
 
     monkeypatch.setattr(loop, "train_step", step)
-    config, records = settings(epochs=3), []
-    with pytest.raises(UserError, match=r"the loss is nan at step \d+: lower --lr \(now 0.00025\)"):
-        train(begin(config), data, config, "fp32", records.append)
-    assert all(record.step < position for record in records)
-    assert len(records) == (2 if position == 7 else 0)
+    config, records = settings(epochs=3, retries=1), []
+    with pytest.raises(UserError, match=r"the loss is nan at step \d+\. It was rolled back 1 times"):
+        train(begin(config), feed_of(config), config, "fp32", records.append)
+    assert all(record.step <= position for record in records)
+    kinds = [bool(record.death) for record in records]
+    assert kinds == ([False, False, True] if position == 7 else [True])
 
 
 def test_rate_that_is_far_too_high_is_the_users_to_mend(run, settings):
-    with pytest.raises(UserError, match=r"lower --lr \(now 1e\+30\)"):
+    with pytest.raises(UserError, match=r"the loss is nan at step 6\. It was rolled back 3 times"):
         run(settings(norm="none", lr=1e30, warmup_epochs=0.0))
+
+
+def test_network_that_is_killed_is_rolled_back_and_survives(feed_of, begin, settings, monkeypatch):
+    killed_at = iter([9, 15])
+    next_kill = [next(killed_at)]
+
+    def step(training, *rest):
+        if training.step + 1 == next_kill[0]:
+            next_kill[0] = next(killed_at, None)
+            with torch.no_grad():
+                training.model.classifier.weight.fill_(math.nan)
+        return train_step(training, *rest)
+
+    monkeypatch.setattr(loop, "train_step", step)
+    config, records = settings(epochs=3, lr=1e-3), []
+    training = begin(config)
+    train(training, feed_of(config), config, "fp32", records.append)
+    assert [(record.step, record.epoch) for record in records if record.death] == [(6, 1), (12, 2)]
+    assert all("the loss is nan at step" in record.death for record in records if record.death)
+    assert (training.deaths, training.rate_factor) == (2, pytest.approx(0.09))
+    assert [record.epoch for record in records if record.is_epoch_end] == [1, 2, 3]
+    assert training.step == 18
+    assert torch.isfinite(weights_of(training)).all()
+    assert [epoch["rate_factor"] for epoch in training.history] == pytest.approx([1, 0.3, 0.09])
+
+
+def test_without_retries_a_network_is_left_to_itself(run, settings):
+    training, records = run(settings(norm="none", lr=1e30, warmup_epochs=0.0, retries=0, epochs=2))
+    assert training.step == 12
+    assert any(not math.isfinite(record.scalars.get("train/loss", 0.0)) for record in records)
 
 
 # The parts of a step
 
 
-def test_average_is_the_one_made_by_hand(data, begin, settings):
-    config = settings(ema=0.4)
-    training = begin(config)
-    expected = None
-    for number in range(6):
-        train_step(training, *batch_of(data, seed=number), config, "fp32")
-        now = {name: value.double() for name, value in training.model.state_dict().items()}
-        if expected is None:
-            expected = now
-        else:
-            decay = min(0.4, (1 + number) / (10 + number))  # 2/11, 3/12, 4/13, 5/14, 0.4
-            expected = {name: decay * expected[name] + (1 - decay) * now[name] for name in now}
-    found = training.measured.state_dict()
-    assert training.measured is not training.model
-    for name, value in expected.items():
-        if name.endswith("num_batches_tracked"):
-            assert found[name] == 6
-        else:
-            torch.testing.assert_close(found[name].double(), value, rtol=1e-5, atol=1e-7)
-            assert not torch.equal(found[name], training.model.state_dict()[name])
-
-
-def test_no_average_measures_the_network_itself(begin, settings):
-    training = begin(settings(ema=0.0))
-    assert training.averaged is None
-    assert training.measured is training.model
-
-
-def test_decay_is_of_weights_not_of_biases_and_norms(begin, settings):
-    config = settings(weight_decay=0.25, warmup_epochs=0.0)
-    training = begin(config)
-    with torch.no_grad():
-        for parameter in training.model.parameters():
-            parameter.add_(0.5)  # biases begin at zero, which no decay changes
-    names = {id(parameter): name for name, parameter in training.model.named_parameters()}
-    before = {name: parameter.detach().clone() for name, parameter in training.model.named_parameters()}
-    for parameter in training.model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    training.optimizer.step()
-    rate = training.optimizer.param_groups[0]["lr"]
-    for name, parameter in training.model.named_parameters():
-        is_weight = parameter.ndim >= 2
-        assert is_weight == (name == "classifier.weight" or before[name].ndim == 4)
-        torch.testing.assert_close(parameter.detach(), before[name] * (1 - rate * 0.25 if is_weight else 1.0))
-    assert sorted(names[id(p)] for group in training.optimizer.param_groups for p in group["params"]) == sorted(before)
-
-
-def test_step_returns_the_loss_with_smoothing_and_the_norm_before_clipping(data, begin, settings):
+def test_step_returns_the_loss_with_smoothing_and_the_norm_before_clipping(one_step, begin, settings):
     config = settings(label_smoothing=0.2, clip=0.01)
-    training = begin(config)
-    reference = copy.deepcopy(training.model)
-    images, labels = batch_of(data)
-    logits = reference.train()(images)
+    reference = begin(config).model
+    training, batch, found = one_step(config)
+    logits, labels = reference.train()(batch.images), batch.labels
     log_probabilities = functional.log_softmax(logits, 1)
     chosen, even = log_probabilities[torch.arange(8), labels].mean(), log_probabilities.mean()
     expected = -(0.8 * chosen + 0.2 * even)
     expected.backward()
-    norm = torch.cat([parameter.grad.flatten() for parameter in reference.parameters()]).norm()
-    found = train_step(training, images, labels, config, "fp32")
-    torch.testing.assert_close(found, torch.stack([expected, (logits.argmax(1) == labels).sum().float(), norm]))
-    clipped = torch.cat([parameter.grad.flatten() for parameter in training.model.parameters()]).norm()
+    norm = gradient_of(reference).norm()
+    share = (logits.argmax(1) == labels).float().mean()
+    torch.testing.assert_close(found, torch.stack([expected, share, norm]))
     assert norm > 0.1
-    assert clipped.item() == pytest.approx(0.01, rel=1e-3)
-    assert training.step == 1
+    assert gradient_of(training.model).norm().item() == pytest.approx(0.01, rel=1e-3)
+    assert (training.step, training.batch) == (1, 1)
 
 
-def test_bfloat16_trains_on_float32_weights(run, settings):
-    training, records = run(settings(epochs=3, lr=5e-3), precision="bf16")
+@pytest.mark.parametrize("clip", [0.0, 1e6])
+def test_no_clipping_leaves_the_gradient(clip, one_step, settings, plain_network):
+    training, batch, found = one_step(settings(clip=clip), plain_network())
+    reference = plain_network()
+    functional.cross_entropy(reference(batch.images), batch.labels, label_smoothing=0.1).backward()
+    torch.testing.assert_close(gradient_of(training.model), gradient_of(reference), rtol=1e-4, atol=1e-7)
+    assert found[2].item() == pytest.approx(gradient_of(reference).norm().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+@pytest.mark.parametrize("given", [{}, {"cutmix": 1.0}])
+def test_accumulated_gradient_is_that_of_the_whole_batch(parts, given, one_step, settings, plain_network):
+    whole, _, expected = one_step(settings(clip=0.0, **given), plain_network())
+    divided, _, found = one_step(settings(clip=0.0, accumulate=parts, **given), plain_network())
+    torch.testing.assert_close(gradient_of(divided.model), gradient_of(whole.model), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(weights_of(divided), weights_of(whole), rtol=1e-3, atol=1e-6)
+    assert divided.step == 1
+
+
+def test_parts_of_a_batch_joined_are_the_batch():
+    images, labels = torch.rand(6, 3, 4, 4), torch.arange(6)
+    for more in ({}, {"partner_labels": labels.flip(0), "share": torch.rand(6)}):
+        parts = split(Batch(images, labels, **more), 3)
+        assert [len(part.labels) for part in parts] == [2, 2, 2]
+        assert torch.equal(torch.cat([part.images for part in parts]), images)
+        for name in ("labels", "partner_labels", "share"):
+            columns = [getattr(part, name) for part in parts]
+            if name in more or name == "labels":
+                assert torch.equal(torch.cat(columns), more.get(name, labels))
+            else:
+                assert columns == [None] * 3
+
+
+def test_loss_of_mixed_labels_by_hand():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.5, 0.0]])
+    batch = Batch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.tensor([2, 1]), torch.tensor([0.7, 0.6]))
+    # Smoothed by 0.3, each class has 0.1 and the labels the rest.
+    targets = torch.tensor([[0.1 + 0.7 * 0.7, 0.1, 0.1 + 0.7 * 0.3], [0.1, 0.8, 0.1]])
+    expected = -(targets * logits.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(target_loss(logits, batch, 0.3), expected)
+    plain = Batch(batch.images, batch.labels)
+    torch.testing.assert_close(target_loss(logits, plain, 0.0), -logits.log_softmax(1)[[0, 1], [0, 1]].mean())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_on_float32_weights(precision, run, settings):
+    training, records = run(settings(epochs=3, lr=5e-3, precision=precision))
     assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
     losses = [record.scalars["train/loss"] for record in records if not record.is_epoch_end]
     assert losses[-1] < losses[0]
+    assert training.scaler.is_enabled() == (precision == "fp16")
 
 
-# Saving and going on
+def test_small_pictures_pass_all_poolings_and_large_ones_are_pooled_as_ever(begin, settings):
+    model = begin(settings()).model.eval()
+    poolings = [module for module in model.modules() if isinstance(module, nn.MaxPool2d)]
+    picture = torch.rand(1, 3, 32, 32)
+    expected = model(picture)
+    for side_px in (16, 20, 24):
+        with admits_small_pictures(model, side_px):
+            assert model(torch.rand(1, 3, side_px, side_px)).shape == (1, 3)
+        assert not any(pooling.ceil_mode for pooling in poolings)
+    with admits_small_pictures(model, 32):
+        assert torch.equal(model(picture), expected)
 
 
-@pytest.mark.parametrize("saved_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("new_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_state_goes_into_a_network_of_another_memory_format(saved_format, new_format, ema, data, begin, settings):
-    config = settings(ema=ema)
-    straight, resumed = begin(config), begin(config)
-    straight.model.to(memory_format=saved_format)
-    resumed.model.to(memory_format=new_format)
-    for number in range(3):
-        train_step(straight, *batch_of(data, seed=number), config, "fp32")
-    resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
-    assert memory_format_of(resumed.model.parameters()) == saved_format
-    for number in range(3, 6):
-        for training in (straight, resumed):
-            train_step(training, *batch_of(data, seed=number), config, "fp32")
-    assert torch.equal(weights_of(straight), weights_of(resumed))
-    for name, value in straight.measured.state_dict().items():
-        assert torch.equal(value, resumed.measured.state_dict()[name])
-    assert (resumed.step, resumed.epoch) == (6, 0)
+# Random draws inside the network
+
+
+@pytest.mark.parametrize("cut_at", [2, 8])
+def test_dropout_goes_on_alike_when_a_run_is_resumed_inside_an_epoch(
+    cut_at, feed_of, begin, settings, plain_network, monkeypatch
+):
+    monkeypatch.setattr(loop, "STEPS_A_RECORD", 2)
+    config = settings(epochs=2)
+    feed, saved = feed_of(config), []
+    whole = begin(config, plain_network(dropout=0.5))
+    train(whole, feed, config, "fp32", lambda record: None)
+    cut = begin(config, plain_network(dropout=0.5))
+
+    def save(record):
+        if record.step == cut_at:
+            saved.append(copy.deepcopy(cut.state_dict()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, feed, config, "fp32", save)
+    torch.rand(17)  # whatever else draws in between
+    resumed = begin(config, plain_network(dropout=0.5, seed=5))
+    resumed.load_state_dict(saved[0])
+    assert (resumed.step, resumed.batch) == (cut_at, cut_at % 6)
+    train(resumed, feed, config, "fp32", lambda record: None)
+    assert torch.equal(weights_of(resumed), weights_of(whole))
+    sober = begin(config, plain_network())
+    train(sober, feed, config, "fp32", lambda record: None)
+    assert not torch.equal(weights_of(sober), weights_of(whole))  # there was something to draw
+
+
+def test_draws_differ_from_step_to_step_and_with_seed_and_rank(begin, settings, plain_network, feed_of):
+    config = settings()
+    batch = next(feed_of(config).read(0, 0, 0))
+    losses = set()
+    for seed, step, rank in ((0, 0, 0), (0, 1, 0), (1, 0, 0), (0, 0, 1)):
+        training = begin(config, plain_network(dropout=0.5))
+        training.step = step
+        of_seed = dataclasses.replace(config, seed=seed)
+        losses.add(train_step(training, batch, of_seed, "fp32", torch.contiguous_format, rank)[0].item())
+    assert len(losses) == 4
+
+
+@pytest.mark.parametrize("max_steps", [6, 4])
+def test_run_that_was_saved_at_its_last_step_is_still_validated(max_steps, feed_of, begin, settings):
+    """A signal may come between the last step and the validation of its epoch."""
+    config = settings(epochs=1, max_steps=max_steps)
+    feed, saved = feed_of(config), []
+    whole, records = begin(config), []
+    train(whole, feed, config, "fp32", records.append)
+    cut = begin(config)
+
+    def stop(record):
+        saved.append(copy.deepcopy(cut.state_dict()))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, feed, config, "fp32", stop)
+    resumed, more = begin(config), []
+    resumed.load_state_dict(saved[0])
+    assert (resumed.step, resumed.batch) == (max_steps, max_steps)
+    train(resumed, feed, config, "fp32", more.append)
+    assert resumed.step == max_steps
+    assert resumed.history == whole.history
+    assert [record.is_epoch_end for record in more] == [True]
+    assert torch.equal(weights_of(resumed), weights_of(whole))

@@ -1,6 +1,12 @@
-"""`--resume`: a run that was cut short goes on to the very weights of one that was not."""
+"""`--resume`: a run that was cut short goes on to the very weights of one that was not; what a final fit repeats."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,36 +14,87 @@ from tensorboard.summary.writer import event_file_writer
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 
 from nstkit.checkpoint import read_checkpoint
+from train_backbone import finish, loop, model
+from train_backbone.__main__ import main
+
+REPOSITORY = Path(__file__).parents[2]
+EPOCHS = 3
+STEPS_AN_EPOCH = 10
+PATIENCE_S = 120  # a subprocess that hangs
+
+# Memory formats are chosen by measuring; here it is one. A signal comes in the midst of a step.
+DRIVER = """
+import os, sys, torch
+from nstkit.errors import run_command
 from train_backbone import loop, model
 from train_backbone.__main__ import main
 
-EPOCHS = 3
-STEPS_AN_EPOCH = 10
+signal_at, number = map(int, sys.argv.pop(1).split(":"))
+whole_update = loop.update
+
+def update(training, clip):
+    if training.step + 1 == signal_at:
+        os.kill(os.getpid(), number)
+    return whole_update(training, clip)
+
+loop.update = update
+model.choose_memory_format = lambda step, device: torch.contiguous_format
+loop.STEPS_A_RECORD = 4
+run_command(main)
+"""
 
 
 @pytest.fixture
 def train(call_command, tiny_training, tmp_path, monkeypatch):
-    """Train as from the shell; `cut_at` presses Ctrl-C in the midst of that step. Return (exit code, run folders)."""
+    """Train as from the shell and return (exit code, run folders).
+
+    `cut_at` is a step in whose midst the process dies without another save, `ask_at` one at which it is asked to end.
+    """
     monkeypatch.setattr(loop, "STEPS_A_RECORD", 4)
     # Which memory format is faster is measured, so by itself it would differ from call to call.
     formats = iter([torch.contiguous_format, torch.channels_last] * 10)
+    monkeypatch.setattr(finish, "draw", lambda *_: {})  # pictures take longer than the training
     # TensorBoard reads the files of one second in the order of their names, in which 9 comes after 10.
     monkeypatch.setattr(event_file_writer, "_global_uid", AtomicCounter(100))
     whole_step = loop.train_step
 
-    def train(*words, cut_at=None, memory_format=None, runs_dir=tmp_path / "runs"):
+    def train(*words, cut_at=None, ask_at=None, memory_format=None, runs_dir=tmp_path / "runs"):
         def step(training, *rest):
             if training.step + 1 == cut_at:
                 raise KeyboardInterrupt
+            if training.step + 1 == ask_at:
+                signal.raise_signal(signal.SIGTERM)
             return whole_step(training, *rest)
 
         chosen = memory_format or next(formats)
         monkeypatch.setattr(loop, "train_step", step)
         monkeypatch.setattr(model, "choose_memory_format", lambda step, device: chosen)
-        code = call_command(main, *tiny_training, "--epochs", EPOCHS, "--runs-dir", runs_dir, *words)
+        standard = ("--epochs", EPOCHS, "--no-quality", "--runs-dir", runs_dir)
+        code = call_command(main, *tiny_training, *standard, *words)
         return code, sorted((runs_dir / "train_backbone").iterdir())
 
     return train
+
+
+@pytest.fixture(scope="module")
+def finished_runs():
+    """The uninterrupted runs of this module, by their words."""
+    return {}
+
+
+@pytest.fixture
+def uninterrupted(train, finished_runs, tmp_path_factory):
+    """Return the folder of a run that nothing interrupted."""
+
+    def run(*words):
+        if words not in finished_runs:
+            runs_dir = tmp_path_factory.mktemp("whole")
+            code, (folder,) = train(*words, runs_dir=runs_dir, memory_format=torch.contiguous_format)
+            assert code == 0
+            finished_runs[words] = folder
+        return finished_runs[words]
+
+    return run
 
 
 def read_lines(folder):
@@ -48,56 +105,174 @@ def without_times(lines):
     return [{name: value for name, value in line.items() if not name.startswith("time")} for line in lines]
 
 
-@pytest.mark.parametrize("schedule", ["plateau", "cosine", "onecycle"])
-def test_resumed_run_ends_as_the_uninterrupted_one_bit_for_bit(schedule, train, tmp_path, read_events):
-    words = ("--schedule", schedule, "--resume", "auto", "--run-name", "run")
-    code, (whole,) = train(*words, runs_dir=tmp_path / "whole", memory_format=torch.contiguous_format)
+def assert_same_weights(found, expected):
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in found.items())
+
+
+def assert_same_run(folder, whole, read_events):
+    """Compare all that two runs have written, except for times and names, to the bit."""
+    checkpoints = [sorted(path.relative_to(run) for path in run.rglob("*.pt")) for run in (folder, whole)]
+    assert checkpoints[0] == checkpoints[1]
+    for name in checkpoints[0]:
+        found, expected = read_checkpoint(folder / name), read_checkpoint(whole / name)
+        assert found["quality"] == expected["quality"]
+        assert found["history"] == expected["history"]
+        assert_same_weights(found["model"], expected["model"])
+    found, expected = (read_checkpoint(run / "last.pt")["training"] for run in (folder, whole))
+    assert_same_weights(found["model"], expected["model"])
+    for number, state in expected["optimizer"]["state"].items():
+        assert_same_weights(found["optimizer"]["state"][number], state)
+    for name in ("schedule", "watchdog", "history", "step", "epoch", "batch", "best_top1", "deaths", "rate_factor"):
+        assert found[name] == expected[name]
+
+    assert without_times(read_lines(folder))[:-1] == without_times(read_lines(whole))[:-1]
+    assert read_lines(folder)[-1]["measures"] == read_lines(whole)[-1]["measures"]
+    events = [read_events(run) for run in (folder, whole)]
+    tags = [sorted(reader.Tags()["scalars"]) for reader in events]
+    assert tags[0] == tags[1]
+    for tag in tags[0]:
+        curves = [[(x.step, x.value) for x in reader.Scalars(tag)] for reader in events]
+        steps = [step for step, _ in curves[0]]
+        assert steps == sorted(set(steps)), tag
+        if not tag.startswith("time/"):
+            assert curves[0] == curves[1], tag
+
+
+RECIPES = {
+    "plateau": ("--schedule", "plateau", "--keep-epochs", 0, 2),
+    "cosine": ("--schedule", "cosine", "--ema", 0, "--norm", "none", "--accumulate", 2),
+    "onecycle": ("--schedule", "onecycle", "--cutmix", 1, "--erasing", 0.5, "--trivial-augment", "--progressive", 24),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_run_that_is_cut_inside_an_epoch_ends_as_the_uninterrupted_one_bit_for_bit(
+    recipe, train, uninterrupted, read_events
+):
+    whole = uninterrupted(*RECIPES[recipe])
+    words = (*RECIPES[recipe], "--resume", "auto", "--run-name", "run", "--save-every", 0)
+    code, (folder,) = train(*words, cut_at=2 * STEPS_AN_EPOCH + 6, memory_format=torch.contiguous_format)
+    assert code == 130
+    saved = read_checkpoint(folder / "last.pt")["training"]
+    assert (saved["step"], saved["epoch"], saved["batch"]) == (2 * STEPS_AN_EPOCH + 4, 2, 4)
+    code, folders = train(*words, memory_format=torch.channels_last)
     assert code == 0
-    # Five steps into the third epoch, one record of which is written already.
+    assert folders == [folder]
+    assert_same_run(folder, whole, read_events)
+    assert [x.step for x in read_events(folder).Scalars("train/loss")] == [4, 8, 10, 14, 18, 20, 24, 28, 30]
+
+
+def test_records_behind_the_last_save_are_made_anew(train, uninterrupted, read_events):
+    """Saved after every epoch only: a record of the third one is written already when it is cut."""
+    words = ("--resume", "auto", "--run-name", "run")
     code, (folder,) = train(*words, cut_at=2 * STEPS_AN_EPOCH + 6, memory_format=torch.contiguous_format)
     assert code == 130
     assert read_checkpoint(folder / "last.pt")["training"]["step"] == 2 * STEPS_AN_EPOCH
     assert read_lines(folder)[-1]["step"] == 2 * STEPS_AN_EPOCH + 4
-    code, folders = train(*words, memory_format=torch.channels_last)
+    assert train(*words, memory_format=torch.channels_last) == (0, [folder])
+    assert_same_run(folder, uninterrupted(), read_events)
+
+
+@pytest.mark.parametrize(("ask_at", "saved_at"), [(12, 14), (30, 30)])  # within an epoch, at the very end
+def test_run_that_is_asked_to_end_saves_at_the_next_record(ask_at, saved_at, train, uninterrupted, read_events):
+    words = ("--resume", "auto", "--run-name", "run")
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    code, (folder,) = train(*words, ask_at=ask_at, memory_format=torch.contiguous_format)
+    assert code == 130
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert read_checkpoint(folder / "last.pt")["training"]["step"] == saved_at
+    assert train(*words) == (0, [folder])
+    assert_same_run(folder, uninterrupted(), read_events)
+
+
+def test_run_that_died_and_survived_goes_on_bit_for_bit(train, tmp_path, read_events, monkeypatch):
+    """Cut in the epoch that is done again; no step is there twice, neither in metrics.jsonl nor in TensorBoard."""
+    whole_update = loop.update
+
+    def update(training, clip):
+        norm = whole_update(training, clip)
+        if training.step == STEPS_AN_EPOCH + 6 and training.deaths == 0:
+            with torch.no_grad():
+                training.model.classifier.weight.fill_(float("nan"))
+        return norm
+
+    monkeypatch.setattr(loop, "update", update)
+    words = ("--resume", "auto", "--run-name", "run", "--save-every", 0)
+    code, (whole,) = train(*words, runs_dir=tmp_path / "whole", memory_format=torch.contiguous_format)
     assert code == 0
-    assert folders == [folder]
+    assert [line["step"] for line in read_lines(whole) if "train/loss" in line] == [4, 8, 10, 14, 18, 20, 24, 28, 30]
+    history = read_checkpoint(whole / "last.pt")["training"]["history"]
+    assert [epoch["rate_factor"] for epoch in history] == pytest.approx([1, 0.3, 0.3])
+    texts = read_events(whole).Tensors("watchdog/text_summary")
+    assert [text.step for text in texts] == [STEPS_AN_EPOCH]
+    assert b"the loss is nan at step 18" in texts[0].tensor_proto.string_val[0]
 
-    for name in ("ckpt.pt", "last.pt"):
-        expected, found = read_checkpoint(whole / name), read_checkpoint(folder / name)
-        assert expected["quality"] == found["quality"]
-        for key, value in expected["model"].items():
-            assert torch.equal(value, found["model"][key]), (name, key)
-    raw = [read_checkpoint(run / "last.pt")["training"]["model"] for run in (whole, folder)]
-    assert all(torch.equal(value, raw[1][key]) for key, value in raw[0].items())
-
-    assert without_times(read_lines(folder))[:-1] == without_times(read_lines(whole))[:-1]
-    for tag in ("train/loss", "opt/lr", "val/top1", "extractor/top1"):
-        curves = [[(x.step, x.value) for x in read_events(run).Scalars(tag)] for run in (whole, folder)]
-        assert curves[0] == curves[1]
-        steps = [step for step, _ in curves[1]]
-        assert steps == sorted(set(steps))
-    assert [x.step for x in read_events(folder).Scalars("train/loss")] == [4, 8, 10, 14, 18, 20, 24, 28, 30]
+    for cut_at in (STEPS_AN_EPOCH + 6, 2 * STEPS_AN_EPOCH + 6):  # before the death, after it
+        code, (folder,) = train(*words, cut_at=cut_at, memory_format=torch.contiguous_format)
+        assert code == 130
+    assert train(*words) == (0, [folder])
+    assert_same_run(folder, whole, read_events)
 
 
-def test_run_that_is_killed_before_its_first_epoch_ends_is_not_resumed(train):
-    assert train("--resume", "auto", "--run-name", "a", cut_at=5)[0] == 130
-    code, folders = train("--resume", "auto", "--run-name", "b")
+# Killed early
+
+
+@pytest.mark.parametrize("left", ["config.json", ".ckpt.pt.abc.part", "as it is"])
+def test_run_that_was_killed_before_its_first_save_is_begun_again_in_its_folder(
+    left, train, uninterrupted, read_events
+):
+    words = ("--resume", "auto", "--run-name", "run", "--epochs", 1)
+    whole = uninterrupted("--epochs", 1)
+    code, (folder,) = train(*words, cut_at=6, memory_format=torch.contiguous_format)
+    assert code == 130
+    assert not (folder / "last.pt").exists()
+    assert len(read_lines(folder)) == 1
+    if left != "as it is":
+        for path in folder.iterdir():
+            if path.name != left:
+                path.unlink()
+        (folder / left).touch()
+        assert [path.name for path in folder.iterdir()] == [left]
+    code, folders = train(*words, memory_format=torch.contiguous_format)
+    assert (code, folders) == (0, [folder])
+    assert_same_run(folder, whole, read_events)
+    assert not list(folder.rglob(".*"))
+
+
+def test_auto_without_a_name_takes_up_a_run_that_has_not_saved_yet(train):
+    assert train("--run-name", "a", cut_at=6, memory_format=torch.contiguous_format)[0] == 130
+    code, folders = train("--resume", "auto")
+    assert code == 0
+    assert [folder.name for folder in folders] == ["a"]
+    assert read_lines(folders[0])[-1]["step"] == EPOCHS * STEPS_AN_EPOCH
+
+
+# Which run
+
+
+def test_auto_with_a_name_takes_that_run_or_a_new_one(train):
+    assert train("--resume", "auto", "--run-name", "a", cut_at=STEPS_AN_EPOCH + 2)[0] == 130
+    code, folders = train("--resume", "auto", "--run-name", "b", "--epochs", 1)
     assert code == 0
     assert [folder.name for folder in folders] == ["a", "b"]
-    assert not (folders[0] / "ckpt.pt").exists()
+    assert "measures" not in read_lines(folders[0])[-1]
 
 
-def test_finished_run_is_not_resumed(train):
-    for count, name in enumerate(("a", "b"), start=1):
-        code, folders = train("--resume", "auto", "--run-name", name, "--epochs", 1)
+def test_finished_run_is_not_resumed(train, capsys):
+    for count in (1, 2):
+        code, folders = train("--resume", "auto", "--epochs", 1)
         assert code == 0
         assert len(folders) == count
-        assert [read_lines(folder)[-1]["step"] for folder in folders] == [STEPS_AN_EPOCH] * count
+        assert "nothing to resume: this is a new run" in capsys.readouterr().out
+    assert [read_lines(folder)[-1]["step"] for folder in folders] == [STEPS_AN_EPOCH] * 2
 
 
-def test_auto_takes_the_newest_run_of_the_same_settings(train):
+def test_auto_takes_the_newest_run_of_the_same_settings(train, tmp_path):
     for name, seed in (("old", 0), ("new", 0), ("other", 1)):
         assert train("--run-name", name, "--seed", seed, cut_at=STEPS_AN_EPOCH + 2)[0] == 130
+    for hours, name in enumerate(("other", "new", "old"), start=1):  # whichever was begun last
+        os.utime(tmp_path / "runs" / "train_backbone" / name / "last.pt", (time.time() - 3600 * hours,) * 2)
     code, folders = train("--resume", "auto", "--seed", 0)
     assert code == 0
     finished = [folder.name for folder in folders if "measures" in read_lines(folder)[-1]]
@@ -106,34 +281,39 @@ def test_auto_takes_the_newest_run_of_the_same_settings(train):
 
 
 def test_auto_passes_over_broken_folders(train, tmp_path):
-    broken = tmp_path / "runs" / "train_backbone" / "broken"
-    broken.mkdir(parents=True)
-    (broken / "last.pt").write_text("no checkpoint")
+    parent = tmp_path / "runs" / "train_backbone"
+    for name, file in (("broken", "last.pt"), ("torn", "config.json")):
+        (parent / name).mkdir(parents=True)
+        (parent / name / file).write_text("{")
     code, folders = train("--resume", "auto", "--run-name", "fresh", "--epochs", 1)
     assert code == 0
-    assert [folder.name for folder in folders] == ["broken", "fresh"]
+    assert train("--resume", "auto", "--epochs", 2)[0] == 0
+    assert [folder.name for folder in folders] == ["broken", "fresh", "torn"]
 
 
-def test_finished_run_is_prolonged_when_its_folder_is_named(train):
+def test_finished_run_is_prolonged_when_its_folder_is_named(train, capsys):
     _, (folder,) = train("--run-name", "a", "--epochs", 1)
     lines = read_lines(folder)
+    capsys.readouterr()
     assert train("--resume", folder, cut_at=2 * STEPS_AN_EPOCH + 2) == (130, [folder])
+    assert f"resumed at step {STEPS_AN_EPOCH}, in epoch 2" in capsys.readouterr().out
     assert train("--resume", "auto") == (0, [folder])  # from now on it is an unfinished run of these settings
     assert read_lines(folder)[: len(lines)] == lines
     assert read_lines(folder)[-1]["step"] == EPOCHS * STEPS_AN_EPOCH
     assert read_checkpoint(folder / "last.pt")["training"]["epoch"] == EPOCHS
 
 
+# What has to agree, and what may change
+
 MISMATCHES = {
     "--width": ("0.125", "--width 0.0625"),
     "--norm": ("none", "--norm batch"),
+    "--head": ("fc4096", "--head gap"),
     "--batch-size": ("16", "--batch-size 8"),
     "--seed": ("7", "--seed 0"),
     "--schedule": ("cosine", "--schedule plateau"),
-    "--lr": ("0.5", "--lr None"),
-    "--weight-decay": ("0.5", "--weight-decay 0.05"),
-    "--ema": ("0", "--ema None"),
-    "--precision": ("bf16", "--precision fp32"),
+    "--train-fraction": ("0.5", "--train-fraction 1.0"),
+    "--label-noise": ("0.5", "--label-noise 0.0"),
 }
 
 
@@ -143,13 +323,139 @@ def test_folder_of_other_settings_is_refused_with_their_names(trained_run, call_
         assert call_command(main, *tiny_training, "--resume", trained_run, flag, value) == 2
         error = capsys.readouterr().err
         assert error == f"error: --resume {trained_run}: that run has {message}. Resume with the same settings.\n"
+    words = ("--resume", trained_run, "--seed", 7, "--width", 0.125)
+    assert call_command(main, *tiny_training, *words) == 2
+    assert "that run has --width 0.0625, --seed 0. Resume" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")} == before
 
 
 def test_folder_without_a_whole_run_is_refused(tmp_path, call_command, tiny_training, capsys):
     for folder in (tmp_path, tmp_path / "gone"):
         assert call_command(main, *tiny_training, "--resume", folder) == 2
-        assert capsys.readouterr().err.startswith(f"error: --resume {folder}: no last.pt there. Give the folder of a")
-    (tmp_path / "last.pt").write_text("no checkpoint")
+        assert capsys.readouterr().err.startswith(
+            f"error: --resume {folder}: no run there. Give the folder of a run of"
+        )
+    (tmp_path / "config.json").write_text("no JSON")
     assert call_command(main, *tiny_training, "--resume", tmp_path) == 2
     assert "an unreadable config.json" in capsys.readouterr().err
+
+
+def test_what_may_change_is_what_the_resuming_command_says(train, tmp_path):
+    words = ("--schedule", "cosine", "--lr", 1e-3, "--run-name", "a")
+    assert train(*words, cut_at=STEPS_AN_EPOCH + 2)[0] == 130
+    changed = ("--schedule", "cosine", "--lr", 4e-3, "--weight-decay", 0.5, "--label-smoothing", 0, "--epochs", 2)
+    folder = tmp_path / "runs" / "train_backbone" / "a"
+    code, _ = train("--resume", folder, *changed, "--ema", 0)
+    assert code == 0
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["lr"], config["weight_decay"], config["epochs"], config["max_steps"]) == (4e-3, 0.5, 2, 20)
+    rates = {line["step"]: line["opt/lr"] for line in read_lines(folder) if "opt/lr" in line}
+    assert max(rates[step] for step in (4, 8)) <= 1e-3
+    assert max(rates[step] for step in (14, 18)) > 1e-3
+    saved = read_checkpoint(folder / "last.pt")["training"]
+    assert [group["weight_decay"] for group in saved["optimizer"]["param_groups"]] == [0.5, 0.0]
+    assert "averaged" not in saved
+
+
+# Real processes and real signals
+
+
+@pytest.fixture
+def launch(tmp_path, tiny_training):
+    """Run the command in a process of its own which sends itself a signal at a step."""
+
+    def launch(*words, signal_at, number):
+        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        standard = ("--epochs", EPOCHS, "--no-quality", "--runs-dir", tmp_path / "runs")
+        arguments = map(str, (f"{signal_at}:{number.value}", *tiny_training, *standard, *words))
+        command = [sys.executable, "-c", DRIVER, *arguments]
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+
+    return launch
+
+
+def test_killed_and_terminated_processes_go_on_bit_for_bit(train, launch, uninterrupted, tmp_path, read_events):
+    words = ("--save-every", 0, "--resume", "auto", "--run-name", "run")
+    folder = tmp_path / "runs" / "train_backbone" / "run"
+
+    def saved_step():
+        return read_checkpoint(folder / "last.pt")["training"]["step"]
+
+    done = launch(*words, signal_at=16, number=signal.SIGKILL)
+    assert done.returncode == -signal.SIGKILL
+    assert saved_step() == 14
+    done = launch(*words, signal_at=26, number=signal.SIGTERM)
+    assert done.returncode == 130
+    assert "resumed at step 14, in epoch 2" in done.stdout
+    assert done.stderr.splitlines() == [
+        "stopping as soon as all is saved; once more stops at once",
+        "interrupted; what was finished is saved",
+    ]
+    assert saved_step() == 28
+    assert train(*words) == (0, [folder])
+    assert_same_run(folder, uninterrupted(), read_events)
+
+
+# The final fit
+
+
+@pytest.fixture
+def dropped_run(train, monkeypatch):
+    """A finished run of four epochs whose rate was dropped after the third."""
+    values = iter([0.5, 0.4, 0.4, 0.4])
+    measure = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", lambda *rest: {**measure(*rest), "top1": next(values, 0.0)})
+    words = ("--warmup-epochs", 0, "--patience", 1, "--epochs", 4, "--lr", 1e-3)
+    code, (folder,) = train(*words, "--run-name", "first")
+    assert code == 0
+    return folder, words
+
+
+def test_final_fit_repeats_the_drops_on_all_pictures(dropped_run, train, read_events, monkeypatch):
+    first, words = dropped_run
+    history = read_checkpoint(first / "last.pt")["training"]["history"]
+    rates = [epoch["lr"] for epoch in history]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 3e-4])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: pytest.fail("it looked at validation pictures"))
+    code, folders = train(*words, "--final-fit", first, "--run-name", "second", "--early-stop", 1, "--epochs", 9)
+    assert code == 0
+    second = folders[1]
+    tags = read_events(second).Tags()["scalars"]
+    assert not [tag for tag in tags if tag.startswith("val/")]
+    assert {"train/loss", "opt/lr", "extractor/top1"} <= set(tags)
+    saved = read_checkpoint(second / "last.pt")
+    # 87 training and 9 validation pictures are 12 batches of 8.
+    assert (saved["training"]["epoch"], saved["training"]["step"]) == (4, 48)
+    found = {line["step"]: line["opt/lr"] for line in read_lines(second) if "opt/lr" in line}
+    for epoch, rate in enumerate(rates):
+        assert [found[12 * epoch + step] for step in (4, 8)] == pytest.approx([rate] * 2)
+    assert_same_weights(saved["model"], read_checkpoint(second / "ckpt.pt")["model"])  # the last epoch counts
+    assert "val/top1" not in saved["quality"]
+    assert saved["split"] != read_checkpoint(first / "last.pt")["split"]
+
+
+def test_final_fit_that_is_cut_is_resumed(dropped_run, train):
+    first, words = dropped_run
+    words = (*words, "--final-fit", first, "--run-name", "second", "--resume", "auto", "--save-every", 0)
+    assert train(*words, cut_at=19)[0] == 130
+    code, folders = train(*words)
+    assert code == 0
+    assert read_checkpoint(folders[1] / "last.pt")["training"]["step"] == 48
+
+
+def test_final_fit_refuses_what_it_cannot_repeat(trained_run, train, tmp_path, call_command, tiny_training, capsys):
+    assert train("--run-name", "cut", cut_at=STEPS_AN_EPOCH + 2)[0] == 130
+    unfinished = tmp_path / "runs" / "train_backbone" / "cut"
+    for folder in (unfinished, tmp_path / "gone"):
+        capsys.readouterr()
+        assert call_command(main, *tiny_training, "--final-fit", folder, "--runs-dir", tmp_path / "new") == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: --final-fit {folder}: no finished run there. Give the folder of a run of")
+        assert error.count("\n") == 1
+    for flag, value, message in (("--norm", "none", "--norm batch"), ("--batch-size", "16", "--batch-size 8")):
+        assert call_command(main, *tiny_training, "--final-fit", trained_run, flag, value) == 2
+        error = capsys.readouterr().err
+        assert error == f"error: --final-fit {trained_run}: that run has {message}. Fit with the same settings.\n"
+    assert not (tmp_path / "new").exists()

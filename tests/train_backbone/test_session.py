@@ -1,0 +1,84 @@
+"""From settings to a training that is ready: which pictures, which network, which folder."""
+
+import contextlib
+import dataclasses
+
+import pytest
+import torch
+
+from nstkit.config import parse
+from nstkit.errors import UserError
+from nstkit.ranks import Ranks
+from train_backbone.config import TrainConfig
+from train_backbone.session import first_pictures, open_session, read_data
+
+
+@pytest.fixture
+def config_of(tiny_training, tmp_path):
+    """Read settings from words of a command line."""
+
+    def read(*words):
+        return parse(TrainConfig, "train_backbone", [*tiny_training, "--runs-dir", str(tmp_path), *map(str, words)])
+
+    return read
+
+
+def test_session_is_at_the_start_and_writes_nothing(config_of, cpu, tmp_path):
+    session = open_session(config_of("--run-name", "a"), cpu, Ranks())
+    assert (session.training.step, session.is_resumed) == (0, False)
+    assert session.folder == tmp_path / "train_backbone" / "a"
+    assert (session.config.max_steps, session.config.image_size, session.precision) == (20, 32, "fp32")
+    assert session.given["max_steps"] is None
+    assert session.feed.config is session.config
+    assert session.environment["torch"] == torch.__version__
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, cpu):
+    def weights(*words):
+        model = open_session(config_of(*words), cpu, Ranks()).training.model
+        return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+    first = weights()
+    torch.rand(5)
+    assert torch.equal(weights(), first)
+    assert not torch.equal(weights("--seed", 1), first)
+    assert not torch.equal(weights("--init", "lsuv"), first)
+
+
+def test_pictures_are_thinned_out_and_mislabelled_as_asked(config_of):
+    whole = read_data(config_of())
+    assert len(whole.train) == 87
+    fewer = read_data(config_of("--train-fraction", 0.5))
+    assert 42 <= len(fewer.train) <= 45
+    assert (fewer.mean, fewer.std, len(fewer.val), len(fewer.test)) == (whole.mean, whole.std, len(whole.val), 24)
+    noisy = read_data(config_of("--label-noise", 1.0))
+    assert torch.equal(noisy.train.images, whole.train.images)
+    assert 0.2 < (noisy.train.labels == whole.train.labels).float().mean() < 0.5
+    assert torch.equal(noisy.val.labels, whole.val.labels)
+    assert torch.equal(noisy.test.labels, whole.test.labels)
+
+
+def test_final_fit_has_the_validation_pictures_too(config_of):
+    data = read_data(dataclasses.replace(config_of(), final_fit=config_of().runs_dir))
+    whole = read_data(config_of())
+    assert len(data.train) == len(whole.train) + len(whole.val)
+    assert (data.mean, data.std) == (whole.mean, whole.std)
+
+
+def test_first_pictures_are_of_all_classes_and_normalised(config_of):
+    images, labels = first_pictures(read_data(config_of()))
+    assert images.shape == (87, 3, 32, 32)
+    assert torch.bincount(labels).min() > 20
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(images.transpose(0, 1).flatten(1).std(1), torch.ones(3), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "ranks"), [(("--accumulate", 4), Ranks(0, 4)), ((), Ranks(0, 3)), (("--batch-size", 100), Ranks(0, 2))]
+)
+def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, cpu, monkeypatch):
+    monkeypatch.setattr(Ranks, "from_writer", lambda self, value: value)  # nobody else is there
+    monkeypatch.setattr(Ranks, "writer_first", lambda self: contextlib.nullcontext())
+    with pytest.raises(UserError, match=r"pictures cannot be divided over .*choose a --batch-size that can"):
+        open_session(config_of(*words), cpu, ranks)
