@@ -20,10 +20,13 @@ def main() -> None:
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.hardware import choose_device
     from nstkit.ranks import join_ranks
-    from train_backbone import trial
+    from train_backbone import resume, trial
     from train_backbone.loop import train
     from train_backbone.session import open_session
 
+    if resume.is_already_done(config):
+        print(f"finished already: {config.runs_dir / 'train_backbone' / config.run_name}")
+        return
     device = choose_device(config.device)
     with join_ranks(device) as ranks:
         session = open_session(config, device, ranks)

@@ -44,6 +44,17 @@ def find_resumable(config: TrainConfig) -> Path | None:
     return folder
 
 
+def is_already_done(config: TrainConfig) -> bool:
+    """Return whether `--resume auto` names a run of the same settings that is finished.
+
+    So a command that is started again after every interruption ends well once it is through.
+    """
+    if config.resume != "auto" or config.run_name is None:
+        return False
+    folder = config.runs_dir / "train_backbone" / config.run_name
+    return is_finished(folder) and not differences(folder, config, settings_of(config))
+
+
 def last_change(folder: Path) -> float:
     """Return when a run was last saved [s since 1970]; when it was begun, where it was not."""
     return next(path.stat().st_mtime for name in ("last.pt", "config.json") if (path := folder / name).exists())

@@ -259,6 +259,17 @@ def test_auto_with_a_name_takes_that_run_or_a_new_one(train):
     assert "measures" not in read_lines(folders[0])[-1]
 
 
+def test_same_command_once_more_after_the_end_ends_well_and_changes_nothing(train, capsys):
+    code, (folder,) = train("--resume", "auto", "--run-name", "a", "--epochs", 1)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    capsys.readouterr()
+    assert train("--resume", "auto", "--run-name", "a", "--epochs", 1) == (0, [folder])
+    assert capsys.readouterr().out == f"finished already: {folder}\n"
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    code, folders = train("--resume", "auto", "--run-name", "a", "--epochs", 2)  # another run, whose name is taken
+    assert (code, folders) == (2, [folder])
+
+
 def test_finished_run_is_not_resumed(train, capsys):
     for count in (1, 2):
         code, folders = train("--resume", "auto", "--epochs", 1)
