@@ -28,12 +28,12 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
     for path in sorted((run.folder / "epochs").glob("epoch-*.pt")):
         measure_checkpoint(path, session, has_twin=False)
     quality, backbone = measure_checkpoint(run.folder / "ckpt.pt", session, has_twin=config.quality)
-    run.log(training.step, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
     for name, picture in draw(backbone, session.data, quality).items():
         run.save_picture(f"{name}.png", picture)
         run.show_picture(f"image/{name}", to_tensor(picture), training.step)
     if config.quality and not config.quiet:
         print(format_table(quality))
+    run.log(training.step, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
     names = ("arch", "norm", "width", "dataset", "epochs", "lr", "init", "seed")
     run.compare_by(
         {

@@ -31,6 +31,7 @@ class Record:
         step: optimizer steps done.
         epoch: epochs done.
         scalars: by tag, such as `train/loss`.
+        is_before_validation: the steps of the epoch are done.
         is_epoch_end: validation has been measured.
         is_best: no earlier epoch had a higher validation top-1.
         death: what the watchdog saw, where it rolled the training back to `step`.
@@ -39,6 +40,7 @@ class Record:
     step: int
     epoch: int
     scalars: dict[str, float] = field(default_factory=dict)
+    is_before_validation: bool = False
     is_epoch_end: bool = False
     is_best: bool = False
     death: str = ""
@@ -59,7 +61,7 @@ def train(
     Raises:
         UserError: when the network dies more than `config.retries` times.
     """
-    # The second: a run that was saved after its last step still has to be validated.
+    # The second: a state that was saved after the last step of an epoch still has to be validated.
     while not is_done(training, config) or training.batch:
         started = time.perf_counter()
         try:
@@ -121,7 +123,7 @@ def train_epoch(
             scalars = {"train/loss": loss, "train/top1": top1, "opt/grad_norm": norm, "opt/lr": training.rate}
             pictures = (training.batch - first) * feed.batch_size
             scalars["time/images_per_s"] = pictures / (time.perf_counter() - started)
-            report(Record(training.step, training.epoch, scalars))
+            report(Record(training.step, training.epoch, scalars, is_before_validation=training.batch == last))
         if training.batch == last:
             return
 

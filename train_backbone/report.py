@@ -48,11 +48,11 @@ class Reporter:
         """Take one record; raise `KeyboardInterrupt` after a save if the user or the system asked for an end."""
         if record.death:
             tqdm.write(f"warning: {record.death}")
+            self.save_last()  # before the rest: what is logged behind the saved step is cut off at a resume
             self._run.rewind(record.step)
             self._run.show_text("watchdog", record.death, record.step)
             self._bar.reset(self._session.config.max_steps)
             self._bar.update(record.step)
-            self.save_last()  # which may lie behind this step
             return
         self._run.log(record.step, record.scalars)
         self._bar.update(record.step - self._bar.n)
@@ -60,6 +60,8 @@ class Reporter:
             self._end_epoch(record)
         else:
             self._bar.set_postfix_str(f"loss {record.scalars['train/loss']:.3f}", refresh=False)
+            if record.is_before_validation:
+                return  # a save here would, after a kill, have the validation logged twice at this step
             is_due = time.monotonic() - self._saved_s > self._session.config.save_every
             if is_due or self._interruption.is_asked:
                 self.save_last()
