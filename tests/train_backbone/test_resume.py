@@ -14,7 +14,7 @@ from tensorboard.summary.writer import event_file_writer
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 
 from nstkit.checkpoint import read_checkpoint
-from train_backbone import finish, loop, model
+from train_backbone import finish, loop, model, report
 from train_backbone.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]
@@ -257,6 +257,27 @@ def test_auto_with_a_name_takes_that_run_or_a_new_one(train):
     assert code == 0
     assert [folder.name for folder in folders] == ["a", "b"]
     assert "measures" not in read_lines(folders[0])[-1]
+
+
+def test_kill_between_a_validation_and_its_save_doubles_nothing(train, uninterrupted, monkeypatch, read_events):
+    words = ("--run-name", "run", "--resume", "auto", "--save-every", "0")
+    whole = uninterrupted(*words)
+    save = report.Reporter.save_last
+
+    def die(reporter):
+        if reporter._session.training.batch == 0:
+            raise KeyboardInterrupt
+        save(reporter)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report.Reporter, "save_last", die)
+        code, (folder,) = train(*words, memory_format=torch.contiguous_format)
+    assert code == 130
+    assert "val/top1" in read_lines(folder)[-1]
+    assert train(*words) == (0, [folder])
+    assert without_times(read_lines(folder)) == without_times(read_lines(whole))
+    steps = [scalar.step for scalar in read_events(folder).Scalars("val/top1")]
+    assert steps == [STEPS_AN_EPOCH * epoch for epoch in range(1, EPOCHS + 1)]
 
 
 def test_same_command_once_more_after_the_end_ends_well_and_changes_nothing(train, capsys):
