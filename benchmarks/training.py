@@ -5,6 +5,11 @@
 
 prints a table and writes benchmarks/results/training-<device>.json. Every row is a process of its own, for its memory.
 
+Measured on 2 cores of an AMD EPYC (avx512_bf16), torch 2.15.0, VGG19 at 32 px, batch 128, 12 steps each, one run:
+with batch norm 212 pictures/s against 143 of the plain float32 loop (1.5 x) and 217 of the one with autocast (1.0 x);
+without 251 against 144 and 260. Ours computes at 58 to 67 % of the rate of a matrix product in bfloat16; data and
+augmentation take 0.3 % of a step. So on a CPU the network is the limit, and no loop can be 3 x as fast as another.
+
 ours   the trainer's own steps: pictures in memory as bytes, augmentation as tensor operations, automatic precision
        and memory format, average of the weights
 peer   the same network, optimizer and augmentation written as in torchvision's references/classification: a DataLoader
@@ -18,6 +23,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +95,8 @@ def main() -> None:
           f"{'data':>7s}{'MiB':>8s}{'ours/it':>8s}")  # fmt: skip
     rows: list[dict[str, Any]] = []
     for job in jobs:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            row = {**vars(job), **pool.apply(measure, (job,))}
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            row = {**vars(job), **pool.submit(measure, job).result()}
         rows.append(row)
         ours = next(r["pictures_per_s"] for r in rows if (r["norm"], r["batch_size"]) == (job.norm, job.batch_size))
         row["ours_over_this"] = ours / row["pictures_per_s"]

@@ -58,6 +58,8 @@ def _checkpoint_label(path: Path) -> str:
     path = path.absolute()
     if path.name in ("ckpt.pt", "last.pt"):
         return path.parent.name
+    if path.parent.name == "epochs":  # kept on the way of a run
+        return f"{path.parent.parent.name}-{path.stem}"
     return path.stem if path.suffix in WEIGHT_SUFFIXES else path.name  # a folder's name may have a dot
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: confusions, samples with their predictions, feature maps, first filters."""
+"""Pictures of what was measured: quality layer by layer, confusions, predictions, feature maps, first filters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 RIGHT, WRONG = "#2a9d4a", "#d1383d"
+TRAINED = "#7b2d8b"
 LABELLED_CLASSES = 30  # more names than this along an axis cannot be read
 TOP_PAIRS = 20
 SAMPLE_PX = 128  # side of a picture on the sheets, dots
@@ -127,6 +128,32 @@ def feature_figure(
         for panel, channel in zip(row[1:], channels[order[:columns]], strict=False):
             panel.imshow(channel.numpy(), cmap="magma", interpolation="nearest")
     figure.subplots_adjust(left=0.075, right=0.995, top=0.99, bottom=0.01)
+    return _drawn(figure)
+
+
+def taps_figure(values: Mapping[str, float], taps: Sequence[str], names: Sequence[str]) -> Image.Image:
+    """Return a panel for each measure, over the taps in order of depth; dashed what a random network has.
+
+    Args:
+        values: by tag, `extractor/<name>/<tap>` and, where it was measured, `random/<name>/<tap>`.
+        taps: the horizontal axis.
+        names: measures without prefix.
+    """
+    columns = math.ceil(len(names) / 2)
+    figure = Figure(figsize=(3.4 * columns, 6), dpi=110, layout="constrained")
+    panels = figure.subplots(2, columns, squeeze=False)
+    for panel in panels.flat[len(names) :]:
+        panel.axis("off")
+    for panel, name in zip(panels.flat, names, strict=False):
+        for prefix, style in (("random", {"color": "grey", "ls": "--"}), ("extractor", {"color": TRAINED})):
+            if f"{prefix}/{name}/{taps[0]}" in values:
+                panel.plot(taps, [values[f"{prefix}/{name}/{tap}"] for tap in taps], marker="o", label=prefix, **style)
+        panel.set_title(name, loc="left")
+        panel.margins(y=0.15)
+        panel.set_ylim(bottom=0)
+        panel.tick_params(axis="x", rotation=90)
+        panel.grid(alpha=0.3)
+    panels[0, 0].legend(frameon=False)
     return _drawn(figure)
 
 

@@ -106,6 +106,9 @@ def draw(backbone: Backbone, data: Dataset, quality: Quality, size_px: int | Non
         images, labels = next(iter(data.test.read(quality.order[:SAMPLES], SAMPLES)))
         predicted = quality.predicted[: len(labels)]
         found["predictions"] = figures.sample_figure(images.cpu(), labels.cpu(), predicted, data.classes)
+    names = [measure.name.removeprefix("extractor/") for measure in PER_TAP]
+    if f"extractor/{names[0]}/{quality.taps[0]}" in quality.values:
+        found["quality"] = figures.taps_figure(quality.values, quality.taps, names)
     device = next(backbone.network.parameters()).device
     image = first_batch(data.test, quality.order[:1], device, size_px)
     with torch.no_grad():

@@ -86,6 +86,7 @@ def test_carried_is_the_one_of_the_package():
     ("file", "text", "label"),
     [
         ("runs/mine/ckpt.pt", "runs/mine/ckpt.pt", "mine"),
+        ("runs/mine/epochs/epoch-002.pt", "runs/mine/epochs/epoch-002.pt", "mine-epoch-002"),
         ("runs/mine/last.pt", "runs/mine/last.pt", "mine"),
         ("runs/mine/ckpt.pt", "runs/mine", "mine"),
         ("best.pt", "best.pt", "best"),

@@ -37,7 +37,7 @@ def read_lines(folder):
 def test_run_folder_holds_all_that_is_promised(measured):
     names = {path.relative_to(measured).as_posix() for path in measured.rglob("*") if path.is_file()}
     events = {name for name in names if name.startswith("events.out.tfevents")}
-    pictures = {f"images/{name}.png" for name in ("confusion", "predictions", "feature_maps", "filters")}
+    pictures = {f"images/{name}.png" for name in ("quality", "confusion", "predictions", "feature_maps", "filters")}
     assert len(events) == 1
     assert names - events == {"config.json", "metrics.jsonl"} | pictures
     config = json.loads((measured / "config.json").read_text())
@@ -58,7 +58,7 @@ def test_scalars_are_in_tensorboard_and_in_metrics_alike(measured, read_events):
                 assert events.Scalars(tag)[-1].value == pytest.approx(scalars[tag], rel=1e-6)
     for tag in ("random/top1", "random/probe", "random/rankme", "extractor/ece", "extractor/gram_rank"):
         assert events.Scalars(tag)[-1].value == pytest.approx(scalars[tag], rel=1e-6)
-    assert {"image/confusion", "image/predictions", "image/feature_maps", "image/filters"} <= set(
+    assert {"image/quality", "image/confusion", "image/predictions", "image/feature_maps", "image/filters"} <= set(
         events.Tags()["images"]
     )
     assert set(row["measures"]) == {key for key in MEASURE_KEYS if key.startswith("extractor/")}

@@ -4,7 +4,14 @@ import torch
 from torch import nn
 
 from nstkit.quality import figures
-from nstkit.quality.figures import confusion_figure, feature_figure, filter_figure, most_confused, sample_figure
+from nstkit.quality.figures import (
+    confusion_figure,
+    feature_figure,
+    filter_figure,
+    most_confused,
+    sample_figure,
+    taps_figure,
+)
 
 
 def pixels(picture):
@@ -81,6 +88,17 @@ def test_feature_sheet_chooses_the_channels_that_vary():
     flat = feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)
     maps[0, 17, 1, 2] = 5.0
     assert (pixels(feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)) != pixels(flat)).any()
+
+
+def test_quality_over_the_taps_shows_trained_and_random():
+    taps = ("relu1_1", "relu2_1")
+    trained = {f"extractor/{name}/{tap}": 0.5 for name in ("probe", "knn", "peak") for tap in taps}
+    random = {tag.replace("extractor", "random"): 0.2 for tag in trained}
+    alone, both = (taps_figure(values, taps, ("probe", "knn", "peak")) for values in (trained, trained | random))
+    assert has_colour(alone, figures.TRAINED, 500)
+    assert has_colour(both, figures.TRAINED, 500)
+    assert not has_colour(alone, "#808080", 500)
+    assert has_colour(both, "#808080", 500)
 
 
 def test_filters_are_colours_around_grey():
