@@ -19,7 +19,7 @@ from train_backbone import finish
 from train_backbone.__main__ import main
 from train_backbone.evaluate import evaluate
 
-PICTURES = ("confusion", "predictions", "feature_maps", "filters")
+PICTURES = ("quality", "confusion", "predictions", "feature_maps", "filters")
 STYLE_TAPS = [f"relu{block}_1" for block in range(1, 6)]
 PER_TAP = ("probe", "knn", "rankme", "gram_rank", "dead", "peak", "hoyer")
 HEAD = ("top1", "top5", "mean_per_class", "ece")

@@ -122,9 +122,11 @@ def test_training_and_painting_stand_in_one_table(one_pair, trained_run, read_ro
     for key in ("arch", "norm", "width", "dataset", "epochs"):
         assert training.settings[key] == painting.settings[key] != "none"
     assert training.settings["backbone"] == painting.settings["backbone"] == "tiny"
-    assert 0 <= training.values["extractor/top1"] == painting.values["extractor/top1"] <= 1
-    assert set(training.values) == {"extractor/top1"}
-    assert set(painting.values) == {"extractor/top1", *JUDGES}
+    extractor = {key for key in MEASURE_KEYS if key.startswith("extractor/")}
+    assert set(training.values) == extractor
+    assert set(painting.values) == {*extractor, *JUDGES}
+    assert {key: painting.values[key] for key in extractor} == training.values
+    assert 0 <= training.values["extractor/top1"] <= 1
     (row,) = read_results(one_pair)
     assert painting.values["judge/colour"] == pytest.approx(float(row["judge/colour"]))
     assert (painting.settings["content"], painting.settings["style"]) == ("boat", "dots")
@@ -353,6 +355,7 @@ def test_mistake_is_one_line_and_leaves_nothing(
     monkeypatch.chdir(traps)
     if mistake == "run name taken":
         (traps / "taken" / "transfer" / "me").mkdir(parents=True)
+        (traps / "taken" / "transfer" / "me" / "notes.txt").write_text("mine")
     before = sorted(traps.rglob("*"))
     good = {
         "--backbone": checkpoint,
