@@ -1,12 +1,18 @@
 """A tiny data set in memory and settings that go with it."""
 
+import signal
+
 import pytest
 import torch
+from tensorboard.summary.writer import event_file_writer
+from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from torch import nn
 
 from nstkit.datasets.arrays import LabelledImages, build_dataset
 from nstkit.datasets.patterns import draw_patterns
 from nstkit.ranks import Ranks
+from train_backbone import finish, loop, model
+from train_backbone.__main__ import main
 from train_backbone.config import TrainConfig
 from train_backbone.feed import Feed
 from train_backbone.model import build_model
@@ -69,3 +75,35 @@ def plain_network():
         )
 
     return build
+
+
+@pytest.fixture
+def train(call_command, tiny_training, tmp_path, monkeypatch):
+    """Train as from the shell and return (exit code, run folders).
+
+    `cut_at` is a step in whose midst the process dies without another save, `ask_at` one at which it is asked to end.
+    """
+    monkeypatch.setattr(loop, "STEPS_A_RECORD", 4)
+    # Which memory format is faster is measured, so by itself it would differ from call to call.
+    formats = iter([torch.contiguous_format, torch.channels_last] * 10)
+    monkeypatch.setattr(finish, "draw", lambda *_: {})  # pictures take longer than the training
+    # TensorBoard reads the files of one second in the order of their names, in which 9 comes after 10.
+    monkeypatch.setattr(event_file_writer, "_global_uid", AtomicCounter(100))
+    whole_step = loop.train_step
+
+    def train(*words, cut_at=None, ask_at=None, memory_format=None, runs_dir=tmp_path / "runs"):
+        def step(training, *rest):
+            if training.step + 1 == cut_at:
+                raise KeyboardInterrupt
+            if training.step + 1 == ask_at:
+                signal.raise_signal(signal.SIGTERM)
+            return whole_step(training, *rest)
+
+        chosen = memory_format or next(formats)
+        monkeypatch.setattr(loop, "train_step", step)
+        monkeypatch.setattr(model, "choose_memory_format", lambda step, device: chosen)
+        standard = ("--epochs", 3, "--no-quality", "--runs-dir", runs_dir)
+        code = call_command(main, *tiny_training, *standard, *words)
+        return code, sorted((runs_dir / "train_backbone").iterdir())
+
+    return train
