@@ -16,7 +16,9 @@ Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
 Norm = Literal["batch", "none"]
 Init = Literal["kaiming", "kaiming-fan-in", "lsuv", "xavier", "default"]
 Head = Literal["gap", "fc4096"]
-Pooling = Literal["max", "avg"]
+Pooling = Literal["max", "avg", "l2"]
+Padding = Literal["zero", "replicate", "reflect"]
+Preprocess = Literal["own", "imagenet", "caffe"]
 
 CARRIED = Path(__file__).parent.parent / "carried"  # the exported backbone that comes with the package
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
