@@ -44,6 +44,7 @@ class Backbone(nn.Module):
         content_taps: likewise for content.
         facts: what is known of its making (arch, norm, width, dataset, epochs, ...), for the table of runs.
         quality: extractor measures by tag, such as `extractor/top1`.
+        flip_channels: the network takes blue, green, red; mean and std are in that order.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Backbone(nn.Module):
         self.to_memory_format(torch.channels_last)
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
+        self.flip_channels = False
 
     def features(self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
         """Return the feature maps of a picture, each (B, C, H / stride, W / stride), in the order of `names`.
@@ -97,8 +99,7 @@ class Backbone(nn.Module):
             for name in names
         ]
         try:
-            normalised = ((image - self.mean) / self.std).contiguous(memory_format=self.memory_format)
-            self.network(normalised)
+            self.network(self.normalise(image))
         except _AllReached:
             pass
         except RuntimeError as error:
@@ -114,6 +115,11 @@ class Backbone(nn.Module):
             for handle in handles:
                 handle.remove()
         return {name: found[name] for name in names}
+
+    def normalise(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Return pictures, sRGB in [0, 1], as the network takes them."""
+        image = image.flip(1) if self.flip_channels else image
+        return ((image - self.mean) / self.std).contiguous(memory_format=self.memory_format)
 
     def check_taps(self, names: Iterable[str]) -> None:
         """Raise `UserError` that names the legal taps if one of `names` is unknown."""
@@ -136,17 +142,4 @@ def freeze(network: nn.Module) -> nn.Module:
         # An in-place ReLU would rectify a tapped convolution: a tap on conv4_2 silently becomes relu4_2.
         if getattr(module, "inplace", False):
             module.inplace = False
-    return network
-
-
-def use_average_pooling(network: nn.Module) -> nn.Module:
-    """Replace every max pooling by average pooling of the same window, in place; return the network.
-
-    Source: Gatys, Ecker, Bethge 2016, section 2: average pooling gives slightly more appealing pictures.
-    """
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.MaxPool2d):
-                average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, ceil_mode=child.ceil_mode)
-                setattr(parent, name, average)
     return network

@@ -1,6 +1,7 @@
 """From a backbone's name to the extractor: our checkpoints, our VGGs, timm's and torchvision's networks."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from torch import nn
 
 from nstkit.backbones import vgg
 from nstkit.backbones.build import build_network
-from nstkit.backbones.features import Backbone, Tap, use_average_pooling
+from nstkit.backbones.features import Backbone, Tap
 from nstkit.backbones.initialise import kaiming_init
-from nstkit.backbones.spec import BackboneSpec, Pooling, parse_backbone, split_norm
+from nstkit.backbones.spec import BackboneSpec, Padding, Pooling, Preprocess, parse_backbone, split_norm
+from nstkit.backbones.surgery import set_padding, set_pooling, set_preprocess
 from nstkit.backbones.taps import find_taps
 from nstkit.backbones.weights import load_weights, read_normalisation, read_weights
 from nstkit.checkpoint import REQUIRED, read_checkpoint
@@ -20,12 +22,23 @@ from nstkit.errors import UserError, nearest
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max", factory: str | None = None) -> Backbone:
+def load_backbone(
+    spec: str | BackboneSpec,
+    *,
+    pooling: Pooling = "max",
+    padding: Padding = "zero",
+    preprocess: Preprocess = "own",
+    swap: Iterable[str] = (),
+    factory: str | None = None,
+) -> Backbone:
     """Return the extractor that `spec` names (see `nstkit.backbones.spec`), on the CPU.
 
     Args:
         spec: such as `ckpt.pt`, `vgg19`, `vgg19@random:3`, `resnet50.a1_in1k`, `vgg19@weights.safetensors`.
-        pooling: `avg` replaces the network's max pooling.
+        pooling: what replaces the network's max pooling; see `nstkit.backbones.surgery`.
+        padding: what replaces the zeros around the maps of its convolutions.
+        preprocess: `own`, or what replaces the weights' own normalisation of the picture.
+        swap: texts TAP..TAP@WEIGHTS, layers that other weights are put into; see `nstkit.backbones.swap`.
         factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
@@ -39,9 +52,13 @@ def load_backbone(spec: str | BackboneSpec, *, pooling: Pooling = "max", factory
         backbone = _load_vgg(spec, *own)
     else:
         backbone = _load_library(spec)
-    if pooling == "avg":
-        use_average_pooling(backbone.network)
-    return backbone
+    for text in swap:
+        from nstkit.backbones.swap import swap_from_text  # it loads the backbone that the weights come from
+
+        swap_from_text(backbone, spec, text, factory=factory)
+    set_pooling(backbone.network, pooling)
+    set_padding(backbone.network, padding)
+    return set_preprocess(backbone, preprocess)
 
 
 def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:

@@ -95,8 +95,7 @@ def _forward(backbone: Backbone, image: Tensor, names: Sequence[str]) -> tuple[d
 
 def classify(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> Tensor:
     """Return what the whole network gives for pictures, sRGB in [0, 1]: logits (B, K), where it has a head."""
-    normalised = ((image - backbone.mean) / backbone.std).contiguous(memory_format=backbone.memory_format)
-    return backbone.network(normalised)
+    return backbone.network(backbone.normalise(image))
 
 
 @torch.no_grad()

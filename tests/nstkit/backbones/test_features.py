@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import vgg as tv
 
-from nstkit.backbones.features import Backbone, Tap, freeze, use_average_pooling
+from nstkit.backbones.features import Backbone, Tap, freeze
 from nstkit.backbones.taps import discover_taps
 from nstkit.backbones.vgg import tap_strides
 
@@ -154,22 +154,6 @@ def test_wrong_tap_of_a_large_network_points_to_the_list(user_error):
     with user_error("Did you mean 'block.7'?", "--list-taps") as caught:
         _backbone(nn.Sequential(nn.Identity()), taps).check_taps(["blocks.7"])
     assert len(str(caught.value)) < 200
-
-
-def test_average_pooling_takes_the_place_of_max_pooling(vgg, image):
-    use_average_pooling(vgg.network)
-    found = vgg.features(image, vgg.taps)
-    expected = _walk(vgg.network, image, pool=lambda maps: functional.avg_pool2d(maps, 2))
-    for name, maps in found.items():
-        assert torch.allclose(maps, expected[name], rtol=1e-4, atol=1e-5), name
-    assert not torch.allclose(found["relu2_1"], _walk(vgg.network, image)["relu2_1"], rtol=0.1)
-
-
-def test_average_pooling_keeps_the_window():
-    network = use_average_pooling(nn.Sequential(nn.Sequential(nn.MaxPool2d(3, 2, padding=1, ceil_mode=True))))
-    pool = network[0][0]
-    assert isinstance(pool, nn.AvgPool2d)
-    assert (pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode) == (3, 2, 1, True)
 
 
 def test_picture_too_small_is_refused_with_the_sizes(vgg, image, user_error):
