@@ -1,0 +1,166 @@
+"""Pictures of which is known what a judge should say: `make_cases`, and what each kind is, `KINDS`.
+
+A judge is asked for one of three things: whether the style is there, whether the content is, whether the picture is
+free of artefacts. A kind of picture answers these with True, False, or None where an answer would be unfair.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from transfer.judges import cases_frauds as frauds
+from transfer.judges.cases_quilt import quilt
+
+Aspect = Literal["style", "content", "artefacts"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is true of a picture.
+
+    Attributes:
+        about: what it is, for people.
+        style: it has the style.
+        content: it has the content.
+        artefacts: it is free of artefacts (True = clean, as with the others True is what a judge should prefer).
+        guards: words of the names of guards that exist for this very kind; other guards are not asked about it.
+    """
+
+    about: str
+    style: bool | None
+    content: bool | None
+    artefacts: bool | None
+    guards: tuple[str, ...] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "content": Kind("the photograph itself", False, None, True),
+    "recoloured": Kind("the photograph in the style's mean and covariance of colours", False, True, True),
+    "histogram": Kind("the photograph in the style's histograms", False, True, None),
+    "blend_25": Kind("25 % of the style picture shining through", False, None, False, ("ghost",)),
+    "blend_50": Kind("50 % of the style picture shining through", False, None, False, ("ghost",)),
+    "noise": Kind("white noise in the style's colours", False, False, False, ("high", "nois")),
+    "noisy_content": Kind("the photograph under noise", False, None, False, ("high", "nois")),
+    "scrambled": Kind("the style with random Fourier phases", False, False, None),
+    "blurred": Kind("the photograph out of focus", False, None, None),
+    "flat": Kind("the style's mean colour", False, False, None),
+    "mirrored": Kind("the photograph, mirrored", False, False, True),
+    "other_content": Kind("another photograph", False, False, True),
+    "other_crop": Kind("a part of another style", False, False, True),
+    "other_style": Kind("the photograph laid out of patches of another style", False, None, None),
+    "random_network": Kind("painted with a random network", False, None, None),
+    "checkered": Kind("a good picture under a checkerboard", None, None, False, ("checker", "high")),
+    "clipped": Kind("a good picture with too much contrast", None, None, False, ("clip",)),
+    "style_crop": Kind("a part of the style", True, False, True),
+    "texture": Kind("the style's texture, laid out of its patches", True, False, None),
+    "quilt": Kind("the photograph laid out of patches of the style", True, True, True),
+    "painting": Kind("painted with a given network", True, True, None),
+    "synthesis": Kind("the style's texture, painted from noise with a given network", True, False, None),
+    "published": Kind("a result that others have published", True, True, True),
+}
+"""By name, the frauds first."""
+
+BLENDED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+EXPOSURES = (0.8, 1.25)
+SIZES = (0.75, 1.5)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One pair, and what is needed besides to make frauds of it. Pictures are (1, 3, H, W), sRGB in [0, 1].
+
+    Attributes:
+        name: of the pair.
+        content: the photograph.
+        style: the painting.
+        other_content: another photograph.
+        other_style: another painting.
+        published: a result of this pair that others made, if there is one.
+    """
+
+    name: str
+    content: Float[Tensor, "1 3 _ _"]
+    style: Float[Tensor, "1 3 _ _"]
+    other_content: Float[Tensor, "1 3 _ _"]
+    other_style: Float[Tensor, "1 3 _ _"]
+    published: Float[Tensor, "1 3 _ _"] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A picture to be judged.
+
+    Attributes:
+        pair: whose it is.
+        kind: one of `KINDS`.
+        picture: the picture, (1, 3, H, W), sRGB in [0, 1].
+        content: the photograph it is judged against.
+        style: the painting it is judged against.
+        series: "" for the kind as it is; `dose/...` for a step of a series of rising style; `exposure` or `size` for
+            the kind seen in another exposure or size.
+        amount: of the dose, or the factor of exposure or size.
+        painter: label of the network that painted it, whose judgement does not count; "" for none.
+    """
+
+    pair: str
+    kind: str
+    picture: Float[Tensor, "1 3 _ _"]
+    content: Float[Tensor, "1 3 _ _"]
+    style: Float[Tensor, "1 3 _ _"]
+    series: str = ""
+    amount: float = 1.0
+    painter: str = ""
+
+    def expected(self, aspect: Aspect) -> bool | None:
+        """Return what a judge of this aspect should find: True, False, or None where it is not asked."""
+        return getattr(KINDS[self.kind], aspect)
+
+
+def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
+    """Yield every case of a pair that needs no network, with the series.
+
+    Args:
+        subject: the pair; sides from 32 px.
+        seed: of noise and of the draws of patches.
+    """
+    content, style = subject.content, subject.style
+    good = quilt(style, content, seed=seed)
+    pictures = {
+        "content": content,
+        "recoloured": frauds.recolour(content, style),
+        "histogram": frauds.match_histograms(content, style),
+        "blend_25": frauds.blend(content, style, 0.25),
+        "blend_50": frauds.blend(content, style, 0.5),
+        "noise": frauds.coloured_noise(style, content, seed),
+        "noisy_content": frauds.add_noise(content, seed=seed),
+        "scrambled": frauds.scramble_phases(style, content, seed),
+        "blurred": frauds.blur(content),
+        "flat": frauds.flat(style, content),
+        "mirrored": content.flip(3),
+        "other_content": frauds.fit(subject.other_content, content),
+        "other_crop": frauds.crop(subject.other_style),
+        "other_style": quilt(subject.other_style, content, seed=seed),
+        "checkered": frauds.add_checkerboard(good),
+        "clipped": frauds.overexpose(good),
+        "style_crop": frauds.crop(style),
+        "texture": quilt(style, content, patch_px=24, agreement=0.0, seed=seed),
+        "quilt": good,
+    }
+    if subject.published is not None:
+        pictures["published"] = subject.published
+    for kind, picture in pictures.items():
+        yield Case(subject.name, kind, picture, content, style)
+    for share in BLENDED_SHARES:
+        picture = {0.0: content, 1.0: good}.get(share)
+        picture = content.lerp(good, share) if picture is None else picture
+        yield Case(subject.name, "quilt", picture, content, style, "dose/quilt", share)
+    for kind in ("content", "quilt"):
+        seen = (pictures[kind], content, style)
+        for factor in EXPOSURES:
+            changed = [frauds.change_gamma(picture, factor) for picture in seen]
+            yield Case(subject.name, kind, *changed, "exposure", factor)
+        for factor in SIZES:
+            yield Case(subject.name, kind, *(frauds.resize(picture, factor) for picture in seen), "size", factor)
