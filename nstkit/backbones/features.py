@@ -1,5 +1,6 @@
 """A frozen network that turns a picture into named feature maps."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nstkit.backbones.layouts import Kind, to_maps
+from nstkit.backbones.sizes import Sizes, SizeSetter, pad_picture
 from nstkit.errors import UserError, nearest
 
 
@@ -21,6 +24,8 @@ class Tap:
         channels: of its maps.
         stride: picture pixels a map position.
         is_overwritten: a later in-place operation of the network changes the tensor, so the tap has to be a copy.
+        layout: of the module's output, see `nstkit.backbones.layouts`.
+        prefix: class and register tokens before those of the picture.
     """
 
     name: str
@@ -28,6 +33,8 @@ class Tap:
     channels: int
     stride: int
     is_overwritten: bool = False
+    layout: Kind = "nchw"
+    prefix: int = 0
 
 
 class _AllReached(Exception):
@@ -59,6 +66,8 @@ class Backbone(nn.Module):
         std: Iterable[float],
         facts: Mapping[str, Any] | None = None,
         quality: Mapping[str, float] | None = None,
+        sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+        is_random: bool = False,
     ) -> None:
         super().__init__()
         self.network = freeze(network)
@@ -66,6 +75,8 @@ class Backbone(nn.Module):
         self.taps = dict(taps)
         self.style_taps, self.content_taps = tuple(style_taps), tuple(content_taps)
         self.facts, self.quality = dict(facts or {}), dict(quality or {})
+        self.sizes, self.is_random = sizes, is_random
+        self._setter = SizeSetter(self.network) if sizes.is_set else None
         # 1.0 to 1.3 times as fast as contiguous on a CPU without gradients of weights (benchmarks/painting_step.py).
         self.to_memory_format(torch.channels_last)
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
@@ -84,12 +95,41 @@ class Backbone(nn.Module):
         """
         names = list(dict.fromkeys(names))
         self.check_taps(names)
+        return self._run(image, names, stops=True)[0]
+
+    def features_and_output(
+        self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]
+    ) -> tuple[dict[str, Float[Tensor, "b _ _ _"]], Any]:
+        """Return the feature maps as `features` does, and what the whole network gives: logits, where it has a head."""
+        names = list(dict.fromkeys(names))
+        self.check_taps(names)
+        return self._run(image, names, stops=False)
+
+    def normalise(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 _ _"]:
+        """Return pictures, sRGB in [0, 1], as the network takes them: padded to a size that it takes, normalised."""
+        image = pad_picture(image, self.sizes, self.label)
+        image = image.flip(1) if self.flip_channels else image
+        return ((image - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+
+    def _run(self, image: Tensor, names: list[str], *, stops: bool) -> tuple[dict[str, Tensor], Any]:
+        normalised = self.normalise(image)
+        size = (normalised.shape[2], normalised.shape[3])
+        if self._setter is not None:
+            self._setter.set(self.network, size)
         found: dict[str, Tensor] = {}
+        result: Any = None
 
         def keep(tap: Tap):
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-                found.setdefault(tap.name, output.clone() if tap.is_overwritten else output)
-                if len(found) == len(names):
+                if tap.name in found:
+                    return
+                maps = output.clone() if tap.is_overwritten else output
+                if tap.layout != "nchw":
+                    maps = to_maps(
+                        maps, tap.layout, tap.prefix, tap.stride, size=size, network=self.network, path=tap.path
+                    )
+                found[tap.name] = _cropped(maps, size, image)
+                if stops and len(found) == len(names):
                     raise _AllReached
 
             return hook
@@ -99,11 +139,11 @@ class Backbone(nn.Module):
             for name in names
         ]
         try:
-            self.network(self.normalise(image))
+            result = self.network(normalised)
         except _AllReached:
             pass
-        except RuntimeError as error:
-            smallest = max(self.taps[name].stride for name in names)
+        except (RuntimeError, AssertionError) as error:
+            smallest = max((self.taps[name].stride for name in names), default=1)
             if min(image.shape[2:]) < 4 * smallest:
                 side = min(image.shape[2:])
                 raise UserError(
@@ -114,12 +154,7 @@ class Backbone(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: found[name] for name in names}
-
-    def normalise(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Return pictures, sRGB in [0, 1], as the network takes them."""
-        image = image.flip(1) if self.flip_channels else image
-        return ((image - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+        return {name: found[name] for name in names}, result
 
     def check_taps(self, names: Iterable[str]) -> None:
         """Raise `UserError` that names the legal taps if one of `names` is unknown."""
@@ -133,6 +168,17 @@ class Backbone(nn.Module):
         self.network.to(memory_format=memory_format)
         self.memory_format = memory_format
         return self
+
+
+def _cropped(maps: Tensor, size: tuple[int, int], image: Tensor) -> Tensor:
+    """Return maps without the part that the padding below and on the right of the picture gave."""
+    if size == tuple(image.shape[2:]):
+        return maps
+    rows, columns = (
+        math.ceil(count * side / padded)
+        for count, side, padded in zip(maps.shape[2:], image.shape[2:], size, strict=True)
+    )
+    return maps[:, :, :rows, :columns]
 
 
 def freeze(network: nn.Module) -> nn.Module:

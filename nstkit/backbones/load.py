@@ -12,10 +12,18 @@ from nstkit.backbones import vgg
 from nstkit.backbones.build import build_network
 from nstkit.backbones.features import Backbone, Tap
 from nstkit.backbones.initialise import kaiming_init
+from nstkit.backbones.repair import undo_identity_start
 from nstkit.backbones.spec import BackboneSpec, Padding, Pooling, Preprocess, parse_backbone, split_norm
 from nstkit.backbones.surgery import set_padding, set_pooling, set_preprocess
 from nstkit.backbones.taps import find_taps
-from nstkit.backbones.weights import load_weights, read_normalisation, read_weights
+from nstkit.backbones.weights import (
+    CAFFE_MEAN,
+    filter_as_timm,
+    load_weights,
+    read_normalisation,
+    read_weights,
+    rename_caffe,
+)
 from nstkit.checkpoint import REQUIRED, read_checkpoint
 from nstkit.errors import UserError, nearest
 
@@ -99,8 +107,12 @@ def _load_vgg(spec: BackboneSpec, arch: str, norm: str) -> Backbone:
         load_weights(network, _create_timm(str(spec.name), pretrained=True).state_dict(), Path(spec.text))
     else:
         assert spec.path is not None
-        load_weights(network, read_weights(spec.path), spec.path)
+        weights = read_weights(spec.path)
+        of_caffe = rename_caffe(weights, network.taps)
+        load_weights(network, weights if of_caffe is None else of_caffe, spec.path)
         normalisation = read_normalisation(spec.path) or normalisation
+        if of_caffe is not None:
+            normalisation = {"mean": [value / 255 for value in CAFFE_MEAN], "std": [1 / 255] * 3, "is_bgr": True}
     return vgg_backbone(network, spec, normalisation, {"arch": arch, "norm": norm, "width": 1.0})
 
 
@@ -119,7 +131,7 @@ def vgg_backbone(
         layer = network.features[index - 1 if isinstance(network.features[index], nn.BatchNorm2d) else index]
         channels = getattr(layer, "out_channels", channels)
         all_taps[name] = Tap(name, f"features.{index}", channels, strides[name])
-    return Backbone(
+    backbone = Backbone(
         network,
         label=spec.label,
         taps=all_taps,
@@ -129,7 +141,10 @@ def vgg_backbone(
         std=normalisation["std"],
         facts=facts,
         quality=quality,
+        is_random=spec.weights == "random",
     )
+    backbone.flip_channels = normalisation.get("is_bgr", False)
+    return backbone
 
 
 def _load_library(spec: BackboneSpec) -> Backbone:
@@ -154,8 +169,10 @@ def _load_library(spec: BackboneSpec) -> Backbone:
         )
     if spec.weights == "file":
         assert spec.path is not None
-        load_weights(network, read_weights(spec.path), spec.path)
+        load_weights(network, filter_as_timm(network, read_weights(spec.path)), spec.path)
         normalisation = read_normalisation(spec.path) or normalisation
+    elif spec.weights == "random":
+        undo_identity_start(network)
     return library_backbone(network, spec, normalisation, {"arch": name})
 
 
@@ -170,26 +187,28 @@ def library_backbone(
     """Return a network that is not ours as an extractor, its taps found by a look; those in `taps` are the default.
 
     Raises:
-        UserError: for a network without convolutional feature maps.
+        UserError: for a network without feature maps.
     """
     try:
-        all_taps, style, content = find_taps(network)
+        found = find_taps(network)
     except ValueError as error:
-        raise UserError(f"--backbone {spec.text}: {facts['arch']} {error}; choose a CNN.") from error
+        raise UserError(f"--backbone {spec.text}: {facts['arch']} {error}; choose another network.") from error
     chosen = {
-        part: [name for name in (taps or {}).get(part, ()) if name in all_taps] or default
-        for part, default in (("style", style), ("content", content))
+        part: [name for name in (taps or {}).get(part, ()) if name in found.taps] or default
+        for part, default in (("style", found.style), ("content", found.content))
     }
     return Backbone(
         network,
         label=spec.label,
-        taps=all_taps,
+        taps=found.taps,
         style_taps=chosen["style"],
         content_taps=chosen["content"],
         mean=normalisation["mean"],
         std=normalisation["std"],
         facts=facts,
         quality=quality,
+        sizes=found.sizes,
+        is_random=spec.weights == "random",
     )
 
 

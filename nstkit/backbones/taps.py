@@ -1,7 +1,10 @@
 """Taps of any network, found by a look at the maps that it computes."""
 
 import copy
-import itertools
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,10 +12,33 @@ from torch import Tensor, nn
 
 from nstkit.backbones import vgg
 from nstkit.backbones.features import Tap, freeze
+from nstkit.backbones.layouts import Layout, read_layout
+from nstkit.backbones.sizes import Sizes, SizeSetter, free_sizes
 from nstkit.backbones.weights import is_head
 
-PROBE_PX = 128  # side of the picture by which channels and strides are found; InceptionV3 needs 75
+# Height and width of the picture that is looked at. They differ, so that the shape of an output tells what its axes
+# are; both are odd on every scale, so that a network that takes this takes any size. InceptionV3 needs 75.
+PROBE_PX = (99, 163)
+MULTIPLES = (16, 32, 64, 14, 28, 12, 10, 48, 112, 128, 224, 256)
 DEEPEST_STRIDE = 16  # maps of stride 32 hold hardly any positions of a small picture
+SILENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look at a network finds.
+
+    Attributes:
+        taps: all by name, `stem` and `stageK` first.
+        style: names of the default ones for style.
+        content: likewise for content.
+        sizes: of the pictures that the network takes.
+    """
+
+    taps: dict[str, Tap]
+    style: list[str]
+    content: list[str]
+    sizes: Sizes
 
 
 def default_taps(network: nn.Module) -> dict[str, list[str]]:
@@ -20,80 +46,210 @@ def default_taps(network: nn.Module) -> dict[str, list[str]]:
     if isinstance(network, vgg.VGG):
         return {"style": list(vgg.GATYS_STYLE_TAPS), "content": list(vgg.GATYS_CONTENT_TAPS)}
     try:
-        _, style, content = find_taps(copy.deepcopy(network).cpu().float())
+        found = find_taps(copy.deepcopy(network).cpu().float())
     except ValueError:
         return {"style": [], "content": []}
-    return {"style": style, "content": content}
+    return {"style": found.style, "content": found.content}
 
 
-def find_taps(network: nn.Module) -> tuple[dict[str, Tap], list[str], list[str]]:
-    """Return all taps by name, `stageK` first, and which of them are the default for style and for content.
+def find_taps(network: nn.Module) -> Found:
+    """Return all taps of a network, which of them are the default, and the sizes that it takes.
 
-    The network is frozen.
+    The network is frozen, and freed of a fixed input size where that can be done.
 
     Raises:
-        ValueError: for a network without convolutional feature maps of any size, saying why.
+        ValueError: for a network without feature maps, saying why.
     """
-    try:
-        by_path = discover_taps(network)
-    except (AssertionError, RuntimeError, ValueError) as error:  # one of a fixed input size
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"does not take pictures of any size ({reason})") from error
+    by_path, sizes = explore(network)
     stages = stage_taps(network, by_path)
-    strides = [tap.stride for tap in stages]
-    # Tokens and maps with the channels last are no taps: torchvision's Swin has but its stem and its end among them.
-    has_gap = not _published(network) and any(after > 4 * before for before, after in itertools.pairwise(strides))
-    if getattr(network, "output_fmt", "NCHW") not in ("NCHW", None) or len(stages) < 2 or has_gap:
-        raise ValueError("has no convolutional feature maps")
-    shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE] or [tap.name for tap in stages]
-    return {**{tap.name: tap for tap in stages}, **by_path}, shallow, shallow[-1:]
+    if not stages:
+        raise ValueError("has no feature maps that could be tapped")
+    stem = stem_tap(network, by_path, stages)
+    first = [stem.name] if stem else []
+    if len({tap.stride for tap in stages}) == 1 and len(stages) > 2:  # a plain transformer or mixer
+        style, content = [*first, *(tap.name for tap in stages[:-1])], [stages[(len(stages) - 1) // 2].name]
+    else:
+        shallow = [tap.name for tap in stages if tap.stride <= DEEPEST_STRIDE]
+        shallow = shallow if len(shallow) > 1 else [tap.name for tap in stages[:3]]
+        style, content = [*first, *shallow], shallow[-1:]
+    named = {tap.name: tap for tap in ([stem] if stem else []) + stages}
+    return Found({**named, **by_path}, style, content, sizes)
 
 
 def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
-    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last at each stride."""
-    published = _published(network)
+    """Return `stage0`, `stage1`, ...: what timm's `feature_info` publishes, else the last at each stride.
+
+    Where all of them are of one stride, as in a ViT, they are the ends of the quarters of its depth.
+    """
+    published = list(_published(network))
     paths = {k: path for k, path in enumerate(published) if path in taps}
-    # HRNet and SelecSLS publish modules that give lists. Where patches are embedded, as in XCiT, the others are tokens.
-    is_of_tokens = any(name.startswith("patch_embed") for name, _ in network.named_children())
-    if 2 * len(paths) <= len(published) and not (published and is_of_tokens):
+    if 2 * len(paths) <= len(published):  # none, or modules that give lists, as in HRNet
         by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path)}
-        paths = dict(enumerate(by_stride.values()))
-    return [
-        Tap(f"stage{k}", path, taps[path].channels, taps[path].stride, taps[path].is_overwritten)
-        for k, path in paths.items()
-    ]
+        paths = dict(enumerate(by_stride[stride] for stride in sorted(by_stride)))
+    if len({taps[path].stride for path in paths.values()}) == 1 and (row := _longest_row(taps)):
+        paths = {k: row[math.ceil(len(row) * (k + 1) / 4) - 1] for k in range(4)}
+    return [_renamed(taps[path], f"stage{k}") for k, path in paths.items()]
+
+
+def _longest_row(taps: dict[str, Tap]) -> list[str]:
+    """Return the paths of the longest row of blocks, none where there is none of four."""
+    rows = Counter(path.rpartition(".")[0] for path in taps if re.search(r"\d$", path))  # blocks.3, encoder_layer_3
+    parent, count = max(rows.items(), key=lambda row: row[1], default=("", 0))
+    return [path for path in taps if path.rpartition(".")[0] == parent] if count >= 4 else []
+
+
+def stem_tap(network: nn.Module, taps: dict[str, Tap], stages: list[Tap]) -> Tap | None:
+    """Return the tap `stem`: the last before the first stage begins, None where that stage is the stem itself.
+
+    Fine texture is painted by it where the first stage is some convolutions deep.
+    """
+    first = stages[0].path
+    if len({tap.stride for tap in stages}) == 1 and first in (row := _longest_row(taps)):
+        first = row[0]
+    stage = network.get_submodule(first)
+    if isinstance(stage, nn.Conv2d) or not any(isinstance(part, (nn.Conv2d, nn.Linear)) for part in stage.modules()):
+        return None
+    before = None
+    for path in taps:  # in the order of their ends: what is inside of a stage stands before it
+        if path == first or path.startswith(f"{first}."):
+            break
+        if not isinstance(network.get_submodule(path), SILENT) and not first.startswith(f"{path}."):
+            before = path
+    return None if before is None else _renamed(taps[before], before if "stem" in taps else "stem")
+
+
+def explore(network: nn.Module) -> tuple[dict[str, Tap], Sizes]:
+    """Return a tap for every module that gives one feature map, by module path, and the sizes that the network takes.
+
+    The network is frozen. It is tried with a picture of an odd size, then with sizes that are multiples of more and
+    more, then told the size; what is still not taken is looked at up to where it fails, or at its own size.
+
+    Raises:
+        ValueError: for a network that takes none of these, saying what it says.
+    """
+    freeze(network)
+    free_sizes(network)
+    first = look_at(network, *PROBE_PX)
+    if first.is_whole:
+        return first.taps, Sizes()
+    for multiple in MULTIPLES:
+        found = look_at(network, *_probe_size(multiple))
+        if found.is_whole:
+            return found.taps, Sizes(multiple)
+    if first.problem is None and first.taps:
+        return first.taps, Sizes()
+    if hasattr(network, "set_input_size"):
+        setter = SizeSetter(network)
+        for multiple in (16, 32, 64):
+            size = _probe_size(multiple)
+            try:
+                setter.set(network, size)
+                found = look_at(network, *size)
+            except Exception:  # timm's own assertions, of many kinds
+                continue
+            finally:
+                setter.reset(network)
+            if found.is_whole:
+                return found.taps, Sizes(multiple, is_set=True)
+    shallow = {path for path, stride in _published(network).items() if stride <= DEEPEST_STRIDE}
+    if shallow and shallow <= set(first.taps):  # EfficientFormer's last stage is of a fixed size; it is not needed
+        return first.taps, Sizes(is_partial=True)
+    only = _own_size(network)
+    found = look_at(network, only, only)
+    if found.problem is None and found.taps:
+        return found.taps, Sizes(only=only)
+    raise ValueError(f"could not be looked at ({_reason(found.problem or first.problem)})")
+
+
+def _probe_size(multiple: int) -> tuple[int, int]:
+    """Return the smallest pair of odd multiples near the size of the probe, or one and two where they are large."""
+    if multiple >= 64:
+        return multiple, 2 * multiple
+    height, width = (2 * round(side / multiple / 2 - 0.5) + 1 for side in PROBE_PX)
+    return max(height, 3) * multiple, max(width, height + 2, 5) * multiple
+
+
+def _own_size(network: nn.Module) -> int:
+    config = getattr(network, "pretrained_cfg", None) or getattr(network, "default_cfg", None) or {}
+    return int(config.get("input_size", (3, 224, 224))[-1])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass through a network shows.
+
+    Attributes:
+        taps: of every module whose output is one feature map, by module path, in order of depth.
+        problem: what the network raised, None where it went through; the taps are those up to there.
+        n_unread: count of rows of tokens that no grid of the picture's positions explains.
+    """
+
+    taps: dict[str, Tap]
+    problem: Exception | None
+    n_unread: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the network takes pictures of this size, and its features can be read."""
+        return self.problem is None and len(self.taps) > self.n_unread
+
+
+def discover_taps(network: nn.Module) -> dict[str, Tap]:
+    """Return a tap for every module whose output is one feature map, by module path, in order of depth."""
+    found = look_at(network, *PROBE_PX)
+    if found.problem is not None:
+        raise ValueError(_reason(found.problem)) from found.problem
+    return found.taps
 
 
 @torch.no_grad()
-def discover_taps(network: nn.Module) -> dict[str, Tap]:
-    """Return a tap for every module whose output is one feature map (B, C, H, W), by module path, in order of depth."""
+def look_at(network: nn.Module, height: int, width: int) -> Look:
+    """Return what a pass with a picture of this size [px] shows. The network is frozen."""
     freeze(network)
-    seen: dict[str, tuple[Tensor, int]] = {}
+    seen: dict[str, tuple[Tensor, int, Layout]] = {}
+    unread = set()
+    prefix = getattr(network, "num_prefix_tokens", None)
+    is_rerolled = type(network).__name__ == "Hiera"
 
     def keep(path: str):
         def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
-            # Of a square picture: what is not square is tokens by heads, or has its channels last.
-            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-2] == output.shape[-1] > 1:
-                seen.setdefault(path, (output, output._version))
+            if not isinstance(output, Tensor) or path in seen:
+                return
+            layout = read_layout(output, height, width, prefix)
+            if layout is None and output.ndim == 3 and output.shape[0] == 1 and output.shape[1] > 1:
+                unread.add(path)
+            if is_rerolled and layout is not None and layout.kind == "tokens":
+                layout = layout.rerolled(path)
+            if layout is not None:
+                seen[path] = (output, output._version, layout)
 
         return hook
 
     handles = [module.register_forward_hook(keep(path)) for path, module in network.named_modules() if path]
+    problem: Exception | None = None
     try:
-        network(torch.rand(1, 3, PROBE_PX, PROBE_PX, generator=torch.Generator().manual_seed(0)))
+        network(torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)))
+    except Exception as error:  # whatever a network of a fixed size raises
+        problem = error
     finally:
         for handle in handles:
             handle.remove()
-    return {
-        path: Tap(path, path, output.shape[1], _stride(output), is_overwritten=output._version != version)
-        for path, (output, version) in seen.items()
+    taps = {
+        path: Tap(path, path, layout.channels, layout.stride, output._version != version, layout.kind, layout.prefix)
+        for path, (output, version, layout) in seen.items()
     }
+    return Look(taps, problem, len(unread))
 
 
-def _published(network: nn.Module) -> list[str]:
-    return [info["module"] for info in getattr(network, "feature_info", []) or []]
+def _published(network: nn.Module) -> dict[str, int]:
+    """Return the modules that timm's `feature_info` names, with their strides."""
+    infos = getattr(network, "feature_info", []) or []
+    return {info["module"]: int(info.get("reduction", 1)) for info in infos}
 
 
-def _stride(output: Tensor) -> int:
-    """Return the power of two nearest to the picture's side over the map's: unpadded convolutions lose a few pixels."""
-    return 2 ** round(torch.tensor(PROBE_PX / output.shape[-2]).log2().item())
+def _renamed(tap: Tap, name: str) -> Tap:
+    return Tap(name, tap.path, tap.channels, tap.stride, tap.is_overwritten, tap.layout, tap.prefix)
+
+
+def _reason(error: Exception | None) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

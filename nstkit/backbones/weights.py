@@ -1,6 +1,8 @@
 """Weights out of a file of any origin, and into a network."""
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from nstkit.checkpoint import FORMAT, read_torch_file
 from nstkit.errors import UserError
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
 HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
 
 
@@ -63,6 +66,40 @@ def read_normalisation(path: Path) -> dict[str, Any] | None:
         return json.loads((path.parent / "config.json").read_text())["nstkit"]["input"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def rename_caffe(weights: dict[str, Tensor], taps: Mapping[str, int]) -> dict[str, Tensor] | None:
+    """Return weights under `conv1_1.weight` and so on, as Gatys published VGG, under `features.N.weight`; else None.
+
+    Such networks take blue, green, red, 0 to 255, less ImageNet's mean: see `CAFFE_MEAN`.
+
+    Args:
+        weights: by name; those of `fc6` to `fc8` are left out.
+        taps: place of each of the paper's layers in `features`.
+    """
+    if "conv1_1.weight" not in weights:
+        return None
+    renamed = {}
+    for name, value in weights.items():
+        layer, _, kind = name.partition(".")
+        if not layer.startswith("fc"):
+            renamed[f"features.{taps[layer]}.{kind}" if layer in taps else name] = value
+    return renamed
+
+
+def filter_as_timm(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of a network's authors under timm's names, by timm's own filter; as they are where that fails."""
+    own = set(network.state_dict())
+    if own <= set(weights):
+        return weights
+    module = sys.modules.get(type(network).__module__)
+    convert = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_checkpoint_filter_fn", None)
+    try:
+        converted = convert(dict(weights), network) if convert is not None else weights
+    except Exception:  # it expects another file
+        return weights
+    is_better = len(own & set(converted)) > len(own & set(weights))
+    return converted if is_better else weights
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:

@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nstkit.backbones.build import build_network
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.initialise import initialise
 from nstkit.backbones.load import load_backbone, read_exported
+from nstkit.backbones.repair import settle_batchnorm, undo_identity_start
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.checkpoint import read_checkpoint
+
+__all__ = ["random_twin", "read_header", "settle_batchnorm"]
 
 
 def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
@@ -44,8 +44,9 @@ def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Back
         torch.manual_seed(0)
         network = build_network(content["arch"], factory=factory)
         initialise(network, "default" if "library" in content["arch"] else "kaiming")
+        undo_identity_start(network)
         twin.network.load_state_dict(network.state_dict())
-        twin.label, twin.quality = f"{twin.label}-random", {}
+        twin.label, twin.quality, twin.is_random = f"{twin.label}-random", {}, True
         return twin
 
 
@@ -55,33 +56,6 @@ def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
         return None
     assert spec.path is not None
     return read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
-
-
-@torch.no_grad()
-def settle_batchnorm(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> None:
-    """Give each batch norm of a random network the statistics of these pictures, in place.
-
-    A network that was never trained keeps mean 0 and variance 1 there, which are not its activations' own: signals
-    then grow or vanish with depth, and it would be a worse one than what training starts from.
-
-    Args:
-        backbone: in eval mode, and left so.
-        image: pictures, sRGB in [0, 1]; at least 2.
-    """
-    norms = [module for module in backbone.network.modules() if isinstance(module, _BatchNorm)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative: after one batch the statistics are that batch's
-        norm.train()
-    try:
-        backbone.network(((image - backbone.mean) / backbone.std).contiguous(memory_format=backbone.memory_format))
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            norm.eval()
 
 
 @contextlib.contextmanager
