@@ -13,6 +13,7 @@ from torch import Tensor
 
 from transfer.judges import cases_frauds as frauds
 from transfer.judges.cases_quilt import quilt
+from transfer.judges.frauds import match_colours, scramble_phases
 
 Aspect = Literal["style", "content", "artefacts"]
 
@@ -66,6 +67,8 @@ KINDS: dict[str, Kind] = {
 BLENDED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EXPOSURES = (0.8, 1.25)
 SIZES = (0.75, 1.5)
+SHIFT = 100
+"""Of the seeds: judges hold frauds of their own against a picture, and the same draws would be recognised by them."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,13 @@ def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
     good = quilt(style, content, seed=seed)
     pictures = {
         "content": content,
-        "recoloured": frauds.recolour(content, style),
+        "recoloured": match_colours(content, style),
         "histogram": frauds.match_histograms(content, style),
         "blend_25": frauds.blend(content, style, 0.25),
         "blend_50": frauds.blend(content, style, 0.5),
-        "noise": frauds.coloured_noise(style, content, seed),
-        "noisy_content": frauds.add_noise(content, seed=seed),
-        "scrambled": frauds.scramble_phases(style, content, seed),
+        "noise": frauds.coloured_noise(style, content, seed + SHIFT),
+        "noisy_content": frauds.add_noise(content, seed=seed + SHIFT),
+        "scrambled": frauds.match_histograms(scramble_phases(frauds.fit(style, content), seed + SHIFT), style),
         "blurred": frauds.blur(content),
         "flat": frauds.flat(style, content),
         "mirrored": content.flip(3),

@@ -11,26 +11,6 @@ from torchvision.transforms.functional import gaussian_blur
 
 Picture = Float[Tensor, "1 3 h w"]
 
-FLOOR = 1e-6  # of a variance of colours, below which a direction in RGB is taken to be empty
-
-
-def recolour(picture: Picture, style: Float[Tensor, "1 3 hs ws"]) -> Picture:
-    """Return the picture with the mean and covariance of the style's colours, each pixel moved as little as possible.
-
-    Source: Pitie and Kokaram 2007, The linear Monge-Kantorovitch linear colour mapping for example-based colour
-        transfer, equation 9.
-    """
-    pixels, wanted = (x[0].flatten(1).double() for x in (picture, style))  # (3, n)
-    own, other = torch.cov(pixels, correction=0), torch.cov(wanted, correction=0)
-    root, inverse = _root(own, 0.5), _root(own, -0.5)
-    moved = inverse @ _root(root @ other @ root, 0.5) @ inverse @ (pixels - pixels.mean(1, keepdim=True))
-    return (moved + wanted.mean(1, keepdim=True)).clamp(0, 1).to(picture.dtype).reshape(picture.shape)
-
-
-def _root(matrix: Float[Tensor, "3 3"], power: float) -> Float[Tensor, "3 3"]:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag(values.clamp(min=FLOOR) ** power) @ vectors.T
-
 
 def match_histograms(picture: Picture, style: Float[Tensor, "1 3 hs ws"]) -> Picture:
     """Return the picture with the style's distribution of values in each of R, G and B."""
@@ -63,23 +43,6 @@ def add_noise(picture: Picture, sigma: float = 0.1, seed: int = 0) -> Picture:
     """Return the picture under white noise of this standard deviation in sRGB values."""
     noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(seed))
     return (picture + sigma * noise.to(picture)).clamp(0, 1)
-
-
-def scramble_phases(style: Float[Tensor, "1 3 hs ws"], like: Picture, seed: int = 0) -> Picture:
-    """Return the style's spectrum and colours without its strokes: the Fourier phases are random. Sized as `like`.
-
-    All three channels are turned by the same phases, so that their correlation stays; the colours are matched again
-    afterwards, for clamping loses some.
-
-    Source: Galerne et al. 2011, Random phase textures: theory and synthesis.
-    """
-    noise = torch.rand(tuple(like.shape[-2:]), generator=torch.Generator().manual_seed(seed))
-    turn = torch.fft.rfft2(noise).angle().to(style.device)  # of a real picture, so the result is real
-    turn[0, 0] = 0
-    scrambled = torch.fft.irfft2(
-        torch.fft.rfft2(fit(style, like)) * torch.polar(torch.ones_like(turn), turn), s=tuple(like.shape[-2:])
-    )
-    return match_histograms(scrambled, style)
 
 
 def crop(picture: Float[Tensor, "1 3 h w"], share: float = 0.7, zoom: float = 1.15) -> Float[Tensor, "1 3 _ _"]:

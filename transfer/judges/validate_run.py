@@ -1,0 +1,104 @@
+"""A test of the judges from pictures to files: the run folder, and what stands on screen."""
+
+import csv
+import io
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from nstkit.config import Precision, settings_of
+from nstkit.files import write_atomically
+from nstkit.pictures import save_picture, to_tensor
+from nstkit.runs import Run
+from transfer.judges.cases import Case, make_cases
+from transfer.judges.cases_paint import Painter, paint_cases
+from transfer.judges.validate import Judges, format_table, judge_cases, summarise
+from transfer.judges.validate_config import JudgesConfig
+from transfer.judges.validate_pictures import read_subjects
+from transfer.judges.validity import LEAST_AUC, LEAST_KIND_AUC, LEAST_PAIRS, Validity, save_validity
+from transfer.judges.validity_figure import case_sheet, validity_figure
+
+RULE = (
+    f"trusted = lower bound of the mean AUC at least {LEAST_AUC:g} and no kind of fraud below {LEAST_KIND_AUC:g}; "
+    f"at least {LEAST_PAIRS} pairs"
+)
+
+
+def validate(
+    run: Run, panel: Judges, config: JudgesConfig, device: torch.device, precision: Precision
+) -> dict[str, Validity]:
+    """Make the cases, ask every judge about them, write it all into the run; return what each judge can tell apart."""
+    subjects = read_subjects(config)
+    painter = Painter(run.folder / "images", run.folder.parent, device, precision)
+    cases: list[Case] = []
+    for subject in tqdm(subjects, desc="making cases", unit="pair", disable=True if config.quiet else None):
+        cases += make_cases(subject, config.seed)
+        cases += paint_cases(painter, subject, config.painter, config.steps, config.seed)
+    sheet = case_sheet(cases)
+    save_picture(sheet, run.folder / "cases.png")  # before the judges, who take longer
+    run.show_picture("image/cases", to_tensor(sheet))
+    print(f"{len(cases)} cases of {len(subjects)} pairs, {painter.painted} painted, {painter.found} found: cases.png")
+    with tqdm(total=len(cases), desc="judging", unit="case", disable=True if config.quiet else None) as bar:
+        values = judge_cases(OnDevice(panel, device), cases, bar.update)
+    table = summarise(panel.measures, cases, values)
+    _write(run, config, cases, values, table)
+    print(f"\n{format_table(table)}\n{RULE}\n")
+    return table
+
+
+class OnDevice:
+    """A panel that is handed its pictures on its device."""
+
+    def __init__(self, panel: Judges, device: torch.device) -> None:
+        self._panel, self._device = panel, device
+        self.measures = panel.measures
+
+    def judge(self, picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
+        """Return every measure's value of a picture."""
+        return self._panel.judge(*(image.to(self._device) for image in (picture, content, style)))
+
+
+def _write(
+    run: Run,
+    config: JudgesConfig,
+    cases: Sequence[Case],
+    values: Mapping[str, Sequence[float]],
+    table: Mapping[str, Validity],
+) -> None:
+    about = {"date": time.strftime("%Y-%m-%d"), "pairs": list(dict.fromkeys(case.pair for case in cases))}
+    about |= {key: settings_of(config)[key] for key in ("judge", "painter", "size", "steps", "seed")}
+    save_validity(run.folder / "validity.json", table, about)
+    _write_csv(run, "validity.csv", [_row(judge) for judge in table.values()])
+    rows = [
+        {"pair": case.pair, "kind": case.kind, "series": case.series, "amount": case.amount, "painter": case.painter}
+        | {name: column[number] for name, column in values.items()}
+        for number, case in enumerate(cases)
+    ]
+    _write_csv(run, "values.csv", rows)
+    figure = validity_figure(table)
+    save_picture(figure, run.folder / "validity.png")
+    run.show_picture("image/validity", to_tensor(figure))
+    run.show_text("validity", f"```\n{format_table(table)}\n```\n{RULE}")
+    run.log(0, {f"validity/{name.removeprefix('judge/')}": judge.auc for name, judge in table.items()})
+
+
+def _row(judge: Validity) -> dict[str, Any]:
+    """Return one judge as a flat row."""
+    verdict = {True: "trusted", False: "fails", None: "none"}[judge.is_trusted]
+    row: dict[str, Any] = {"judge": judge.name, "aspect": judge.aspect, "verdict": verdict, "pairs": judge.pairs}
+    row |= {"auc": judge.auc, "low": judge.low, "high": judge.high, "pooled": judge.pooled, "worst": judge.worst}
+    row |= {f"fraud/{kind}": auc for kind, (auc, _, _) in judge.frauds.items()}
+    row |= {f"good/{kind}": auc for kind, auc in judge.goods.items()}
+    row |= {f"dose/{series}": value for series, value in judge.dose.items()}
+    return row | {f"change/{series}": value for series, value in judge.changes.items()}
+
+
+def _write_csv(run: Run, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(run.folder / name, lambda file: file.write(text.getvalue().encode()))
