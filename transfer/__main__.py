@@ -18,12 +18,13 @@ def main() -> None:
     config = parse(TransferConfig, "transfer").resolved()
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit import hardware
-    from nstkit.backbones.load import load_backbone
+    from nstkit.backbones.describe import taps_table
     from nstkit.backbones.spec import parse_backbone
+    from nstkit.pictures import to_tensor
     from nstkit.runs import Run, choose_folder, tensorboard_command
-    from transfer.batch import paint_pairs
+    from transfer.batch import load_judges, paint_pairs
     from transfer.pairs import check_outputs, read_pairs
-    from transfer.report import print_taps
+    from transfer.stylize import load_for
 
     specs = [parse_backbone(text) for text in config.backbone]
     device = hardware.choose_device(config.device)
@@ -32,14 +33,15 @@ def main() -> None:
     if config.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
-    pairs = [] if config.list_taps else read_pairs(config)
+    pairs = read_pairs(config)
     check_outputs(config, len(pairs) * len(specs))
     for spec in specs:
-        backbone = load_backbone(spec, pooling=config.pooling, factory=config.arch).to(device)
-        backbone.check_taps((*config.style_taps, *config.content_taps))
+        backbone = load_for(spec, config).to(device)
+        backbone.check_taps([word.partition("=")[0] for word in (*config.style_taps, *config.content_taps)])
         if config.list_taps:
-            print_taps(backbone)
+            print(taps_table(backbone, to_tensor(pairs[0].content or pairs[0].style, config.size).to(device)))
             continue
+        panel = load_judges(config, spec, device)
         hardware.seed_everything(config.seed)
         name = config.run_name and config.run_name + (f"-{backbone.label}" if len(specs) > 1 else "")
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
@@ -47,7 +49,7 @@ def main() -> None:
         own = dataclasses.replace(config, backbone=(spec.text,))
         with Run(folder, own, hardware.describe_environment(device), given=given) as run:
             print(f"results: {folder}\nwatch:   {tensorboard_command(config.runs_dir)}")
-            paint_pairs(run, backbone, pairs, own, device, precision)
+            paint_pairs(run, backbone, pairs, own, device, precision, panel)
         print(f"results: {folder}\nwatch:   {tensorboard_command(config.runs_dir)}")
 
 

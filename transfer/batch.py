@@ -6,35 +6,45 @@ from pathlib import Path
 import torch
 
 from nstkit.backbones.features import Backbone
+from nstkit.backbones.spec import BackboneSpec
 from nstkit.config import Precision
 from nstkit.errors import uninterrupted
-from nstkit.pictures import to_tensor
+from nstkit.pictures import list_pictures, read_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
-from transfer.judges import judge_picture
+from transfer.judges.panel import Panel, load_panel
 from transfer.painting import paint
 from transfer.pairs import Pair
 from transfer.report import Reporter
 
 
 def paint_pairs(
-    run: Run, backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device, precision: Precision
+    run: Run,
+    backbone: Backbone,
+    pairs: list[Pair],
+    config: TransferConfig,
+    device: torch.device,
+    precision: Precision,
+    panel: Panel | None,
 ) -> list[Path]:
     """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths."""
     reporter = Reporter(run, backbone, config, len(pairs))
     paths = []
     try:
         for pair in pairs:
-            content, style = (to_tensor(picture, config.size).to(device) for picture in (pair.content, pair.style))
-            if len(pairs) == 1:
-                run.show_picture("image/content", content)
-                run.show_picture("image/style", style)
-            reporter.begin(pair)
+            content, style = (
+                None if picture is None else to_tensor(picture, config.size).to(device)
+                for picture in (pair.content, pair.style)
+            )
+            reporter.begin(pair, content, style)
             painting = paint(content, style, backbone, config, precision, reporter.step)
+            is_judged = panel is not None and content is not None and style is not None
+            judged = judge(panel, painting.image, content, style) if is_judged else {}
             with uninterrupted():
-                paths.append(reporter.end(pair, painting, judge(painting.image, content, style)))
+                paths.append(reporter.end(pair, painting, judged))
             cut = f"  interrupted at {painting.number} of {config.steps}" if painting.is_interrupted else ""
-            print(f"{paths[-1]}  style loss {painting.scalars['loss/style']:.3g}  {painting.time_s:.1f} s{cut}")
+            kind = "content" if style is None else "style"
+            print(f"{paths[-1]}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}")
             if painting.is_interrupted:
                 raise KeyboardInterrupt
     finally:
@@ -44,10 +54,27 @@ def paint_pairs(
     return paths
 
 
-def judge(picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
+def load_judges(config: TransferConfig, painter: BackboneSpec, device: torch.device) -> Panel | None:
+    """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
+
+    All pictures of the run are what a judge could take a picture for, and those of `--judge-style`.
+    """
+    if config.judge == ("none",) or config.mode != "transfer":
+        return None
+    styles, contents = (
+        {path.stem: to_tensor(read_picture(path), config.size) for path in list_pictures(paths)}
+        for paths in ((*config.style, *config.judge_style), config.content)
+    )
+    panel = load_panel(config.judge, painter=painter, device=device, styles=styles, contents=contents)
+    for note in panel.notes:
+        print(f"judges:  {note}")
+    return panel
+
+
+def judge(panel: Panel, picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
     """Return the judges' values, none for a picture too narrow for them."""
     try:
-        return judge_picture(*(image.float().cpu() for image in (picture, content, style)))
+        return panel.judge(picture, content, style)
     except ValueError as error:
         warnings.warn(f"not judged: {error}", stacklevel=2)
         return {}

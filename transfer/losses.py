@@ -1,22 +1,12 @@
-"""How far a canvas is from the content and the style: the scale-free losses, and two conventions of the literature.
-
-Pure functions first; `Objective` only holds the targets of one pair.
-"""
-
-import warnings
-from dataclasses import dataclass
+"""How far features are from those of the content and the style: scale-free, and two conventions of the literature."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nstkit.backbones.features import Backbone
-from nstkit.config import Precision
-from nstkit.hardware import autocast
-from transfer.config import Loss, TransferConfig
+from transfer.config import Loss
 
 SMALLEST_DISTANCE = 0.01  # share of the target's own size below which a distance is not divided by itself
-SMALLEST_VARIATION = 1e-6  # share of a map's energy; a map that varies less is one value everywhere
 
 
 def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
@@ -102,99 +92,19 @@ def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     return down + right
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the canvas is compared with at one tap, and what the squared distance is divided by."""
-
-    value: Tensor
-    scale: Tensor
-
-
-class Objective:
-    """The loss of a canvas for one content and one style picture.
-
-    Attributes:
-        style_targets: Grams of the style picture by tap.
-        content_targets: features of the content picture by tap.
-    """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        content: Float[Tensor, "1 3 h w"],
-        style: Float[Tensor, "1 3 h2 w2"],
-        config: TransferConfig,
-        precision: Precision,
-    ) -> None:
-        self._backbone, self._config, self._precision = backbone, config, precision
-        style_taps = config.style_taps or backbone.style_taps
-        content_taps = config.content_taps or backbone.content_taps
-        with torch.no_grad():
-            style_features = self._features(style, style_taps)
-            content_features = self._features(content, (*style_taps, *content_taps))
-        self.style_targets: dict[str, Target] = {}
-        for name in self._varying(style_taps, style_features):
-            target = gram_matrix(style_features[name])
-            self.style_targets[name] = Target(target, relative_style_scale(gram_matrix(content_features[name]), target))
-        self.content_targets = {
-            name: Target(content_features[name], relative_content_scale(content_features[name]))
-            for name in self._varying(content_taps, content_features)
-        }
-        self._taps = tuple(dict.fromkeys([*self.style_targets, *self.content_targets]))
-
-    def __call__(self, canvas: Float[Tensor, "1 3 h w"]) -> dict[str, Float[Tensor, ""]]:
-        """Return the weighted `loss/total` and its unweighted parts by tag, such as `loss/style/relu1_1`."""
-        features = self._features(canvas, self._taps)
-        parts: dict[str, Tensor] = {}
-        for name, target in self.style_targets.items():
-            parts[f"loss/style/{name}"] = style_loss(self._config.loss, gram_matrix(features[name]), target)
-        for name, target in self.content_targets.items():
-            parts[f"loss/content/{name}"] = content_loss(self._config.loss, features[name], target)
-        zero = canvas.new_zeros(())
-        style = [parts[f"loss/style/{name}"] for name in self.style_targets]
-        content = [parts[f"loss/content/{name}"] for name in self.content_targets]
-        # neural-style adds its layers up; the other two average them.
-        average = torch.sum if self._config.loss == "neural-style" else torch.mean
-        parts["loss/style"] = average(torch.stack(style)) if style else zero
-        parts["loss/content"] = average(torch.stack(content)) if content else zero
-        weights = self._config
-        total = weights.style_weight * parts["loss/style"] + weights.content_weight * parts["loss/content"]
-        if weights.tv_weight:
-            # neural-style's pixels go from 0 to 255, and it adds them up; the others take the mean.
-            scale = 255 if weights.loss == "neural-style" else 1 / canvas.numel()
-            parts["loss/tv"] = scale * total_variation(canvas)
-            total = total + weights.tv_weight * parts["loss/tv"]
-        return {"loss/total": total, **parts}
-
-    def _features(self, image: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
-        with autocast(image.device, self._precision):
-            return self._backbone.features(image, taps)
-
-    def _varying(self, taps: tuple[str, ...], features: dict[str, Tensor]) -> list[str]:
-        """Return the taps whose maps vary over positions; the others carry nothing and are left out, with a warning."""
-        varying = []
-        for name in taps:
-            values = features[name].float()
-            energy = values.square().sum()
-            variation = (values - values.mean(dim=(2, 3), keepdim=True)).square().sum()
-            if bool(variation > SMALLEST_VARIATION * energy) and bool(torch.isfinite(energy)):
-                varying.append(name)
-            else:
-                warnings.warn(
-                    f"{self._backbone.label}: the features of {name} do not vary, it is left out", stacklevel=3
-                )
-        return varying
-
-
-def style_loss(loss: Loss, gram: Float[Tensor, "b c c"], target: Target) -> Float[Tensor, ""]:
-    """Return one tap's style loss in a convention."""
+def style_loss(
+    loss: Loss, gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Return one tap's style loss in a convention; `scale` is that of the relative one."""
     if loss == "relative":
-        return squared_distance(gram, target.value) / target.scale
-    return (gatys_style_loss if loss == "gatys" else neural_style_style_loss)(gram, target.value)
+        return squared_distance(gram, target) / scale
+    return (gatys_style_loss if loss == "gatys" else neural_style_style_loss)(gram, target)
 
 
-def content_loss(loss: Loss, features: Float[Tensor, "b c h w"], target: Target) -> Float[Tensor, ""]:
-    """Return one tap's content loss in a convention."""
+def content_loss(
+    loss: Loss, features: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Return one tap's content loss in a convention; `scale` is that of the relative one."""
     if loss == "relative":
-        return squared_distance(features, target.value) / target.scale
-    return (gatys_content_loss if loss == "gatys" else neural_style_content_loss)(features, target.value)
+        return squared_distance(features, target) / scale
+    return (gatys_content_loss if loss == "gatys" else neural_style_content_loss)(features, target)

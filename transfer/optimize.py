@@ -1,26 +1,37 @@
-"""Optimizers of a canvas whose values stay in [0, 1].
+"""Optimizers of a canvas.
 
-Each takes the loss and gradient at the canvas and moves the canvas on: one call is one evaluation, so that different
+Each takes the loss and gradient at the parameters and moves them on: one call is one evaluation, so that different
 optimizers are compared by what they cost.
 """
 
 import math
 from collections import deque
+from collections.abc import Generator
+from typing import Protocol
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from transfer.config import Optimizer
+from transfer.canvas import Canvas
+from transfer.config import LineSearch, TransferConfig
+from transfer.wolfe import strong_wolfe
 
-HISTORY = 10  # pairs of steps and gradient differences that L-BFGS remembers
 RECENT = 5  # losses, the highest of which a new one may not exceed
 BACKTRACKS = 4  # times a step is shortened before the memory is dropped
-FIRST_STEP = 0.01  # root mean square change of a pixel by the first step, in [0, 1]
+FIRST_STEP = 0.01  # root mean square change of a parameter by the first step of L-BFGS and SGD
+
+
+class Optimizer(Protocol):
+    """Moves the parameters of a canvas in place."""
+
+    def update(self, loss: float, gradient: Tensor) -> None:
+        """Move on from the loss and gradient at the present parameters; raise `FloatingPointError` for a NaN."""
+        ...
 
 
 class ProjectedLbfgs:
-    """L-BFGS on the pixels that are free to move; the others rest on the border of the range.
+    """L-BFGS on the parameters that are free to move; the others rest on the border of the range.
 
     Source: Bertsekas 1982, "Projected Newton methods with simple constraints" (which pixels are free);
     Nocedal 1980 (two-loop recursion); Grippo, Lampariello, Lucidi 1986 (a loss may exceed the last one, not the
@@ -28,17 +39,33 @@ class ProjectedLbfgs:
     Differs: torch.optim.LBFGS leaves the range, and clamping its result costs up to a tenth of the loss.
     """
 
-    def __init__(self, canvas: Float[Tensor, "1 3 h w"], lr: float) -> None:
-        """Take the canvas, which is changed in place; `lr` is a factor on every step."""
-        self._canvas, self._lr = canvas, lr
-        self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=HISTORY)
+    def __init__(
+        self,
+        parameters: Tensor,
+        lr: float,
+        *,
+        history: int = 10,
+        line_search: LineSearch = "backtrack",
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> None:
+        """Take the parameters, which are changed in place; `lr` is a factor on every step."""
+        self._parameters, self._lr = parameters, lr
+        self._lowest, self._highest = bounds or (-math.inf, math.inf)
+        self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self._losses: deque[float] = deque(maxlen=RECENT)
         self._backtracks = 0
+        self._is_wolfe = line_search == "wolfe"
+        self._search: Generator[float, tuple[float, float], float] | None = None
 
     @torch.no_grad()
     def update(self, loss: float, gradient: Tensor) -> None:
-        """Move the canvas on, or back towards the last good one if the loss rose."""
-        if self._losses and not loss <= max(self._losses) and self._backtracks < BACKTRACKS:
+        """Move the parameters on, or elsewhere along the last direction if the loss there was not good enough."""
+        if self._search is not None:
+            accepted = self._search_on(loss, gradient)
+            if accepted is None:
+                return
+            loss, gradient = accepted
+        elif self._losses and not loss <= max(self._losses) and self._backtracks < BACKTRACKS:
             self._backtracks += 1
             self._length /= 4
             self._move()
@@ -46,12 +73,35 @@ class ProjectedLbfgs:
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
         if self._losses:
-            self._remember(self._canvas - self._point, gradient - self._gradient)
+            self._remember(self._parameters - self._point, gradient - self._gradient)
         self._losses.append(loss)
         self._backtracks = 0
-        self._point, self._gradient = self._canvas.clone(), gradient.clone()
+        self._point, self._gradient = self._parameters.detach().clone(), gradient.clone()
         self._choose_direction()
+        if self._is_wolfe:
+            self._trials: dict[float, tuple[float, Tensor]] = {0.0: (loss, self._gradient)}
+            self._search = strong_wolfe(loss, self._slope(gradient), self._length)
+            self._length = next(self._search)
         self._move()
+
+    def _search_on(self, loss: float, gradient: Tensor) -> tuple[float, Tensor] | None:
+        """Return loss and gradient of the point that the line search accepts, None while it goes on."""
+        self._trials[self._length] = (loss, gradient)
+        try:
+            self._length = self._search.send((loss, self._slope(gradient)))
+        except StopIteration as end:
+            self._search, self._length = None, end.value
+            self._move()
+            return self._trials[self._length]
+        self._move()
+        return None
+
+    def _slope(self, gradient: Tensor) -> float:
+        """Return the change of the loss along the direction, where the range does not stop it."""
+        moves = ((self._parameters > self._lowest) | (self._direction > 0)) & (
+            (self._parameters < self._highest) | (self._direction < 0)
+        )
+        return (gradient * self._direction * moves).sum().item()
 
     def _remember(self, step: Tensor, change: Tensor) -> None:
         if self._backtracks == BACKTRACKS:
@@ -61,7 +111,9 @@ class ProjectedLbfgs:
             self._pairs.append((step, change, 1 / curvature))
 
     def _choose_direction(self) -> None:
-        at_border = ((self._point <= 0) & (self._gradient > 0)) | ((self._point >= 1) & (self._gradient < 0))
+        at_border = ((self._point <= self._lowest) & (self._gradient > 0)) | (
+            (self._point >= self._highest) & (self._gradient < 0)
+        )
         free_gradient = self._gradient.masked_fill(at_border, 0)
         direction = (-self._newton_step(free_gradient)).masked_fill(at_border, 0)
         self._length = self._lr
@@ -85,30 +137,86 @@ class ProjectedLbfgs:
         return result
 
     def _move(self) -> None:
-        self._canvas.copy_((self._point + self._length * self._direction).clamp_(0, 1))
+        moved = self._point + self._length * self._direction
+        self._parameters.copy_(moved.clamp_(self._lowest, self._highest))
 
 
-class ClampedAdam:
-    """torch's Adam, the canvas clamped after each step.
+class Descent:
+    """torch's Adam, NAdam or SGD, with the parameters clamped to their range after each step."""
 
-    Source: Kingma and Ba 2015; betas (0.9, 0.99) as in crowsonkb/style-transfer-pytorch.
-    """
+    def __init__(
+        self,
+        parameters: Tensor,
+        kind: type[torch.optim.Optimizer],
+        lr: float | None,
+        *,
+        decay: float = 1.0,
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> None:
+        """Take the parameters, which are changed in place.
 
-    def __init__(self, canvas: Float[Tensor, "1 3 h w"], lr: float) -> None:
-        """Take the canvas, which is changed in place."""
-        self._canvas = canvas
-        self._adam = torch.optim.Adam([canvas], lr=lr, betas=(0.9, 0.99))
+        `lr` None is found from the first gradient; `decay` is a factor on it after each step. Betas (0.9, 0.99), where
+        there are any, as in crowsonkb/style-transfer-pytorch.
+        """
+        self._parameters, self._bounds, self._decay = parameters, bounds, decay
+        betas = {} if kind is torch.optim.SGD else {"betas": (0.9, 0.99)}
+        self._optimizer = kind([parameters], lr=math.nan if lr is None else lr, **betas)
 
     @torch.no_grad()
     def update(self, loss: float, gradient: Tensor) -> None:
-        """Move the canvas on."""
+        """Move the parameters on."""
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
-        self._canvas.grad = gradient
-        self._adam.step()
-        self._canvas.clamp_(0, 1)
+        group = self._optimizer.param_groups[0]
+        if math.isnan(group["lr"]):
+            size = gradient.square().mean().sqrt().item()
+            group["lr"] = FIRST_STEP / size if size > 0 else 0.0
+        self._parameters.grad = gradient
+        self._optimizer.step()
+        group["lr"] *= self._decay
+        if self._bounds is not None:
+            self._parameters.clamp_(*self._bounds)
+
+    def carry_over(self, smaller: "Descent") -> None:
+        """Take over the rate and the moments that were reached on a smaller picture, enlarged.
+
+        Source: crowsonkb/style-transfer-pytorch, scale_adam.
+        """
+        self._optimizer.param_groups[0]["lr"] = smaller._optimizer.param_groups[0]["lr"]
+        size = tuple(self._parameters.shape[2:])
+        for state in smaller._optimizer.state.values():
+            self._optimizer.state[self._parameters] = {
+                name: _enlarge(name, value, size) if value.ndim == 4 else value for name, value in state.items()
+            }
 
 
-def build_optimizer(name: Optimizer, canvas: Float[Tensor, "1 3 h w"], lr: float) -> ProjectedLbfgs | ClampedAdam:
-    """Return the optimizer of a canvas."""
-    return (ProjectedLbfgs if name == "lbfgs" else ClampedAdam)(canvas, lr)
+def _enlarge(name: str, moment: Tensor, size: tuple[int, int]) -> Tensor:
+    if name == "exp_avg":
+        return functional.interpolate(moment, size, mode="bicubic")
+    return functional.interpolate(moment, size, mode="bilinear")  # of squares, which bicubic would make negative
+
+
+DESCENTS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "nadam": torch.optim.NAdam,
+    "sgd": torch.optim.SGD,
+}
+
+
+def build_optimizer(config: TransferConfig, canvas: Canvas, smaller: Optimizer | None = None) -> Optimizer:
+    """Return the optimizer of a canvas.
+
+    Args:
+        config: resolved settings.
+        canvas: whose parameters it moves.
+        smaller: that of the scale before. The memory of L-BFGS and of a spectrum does not carry over.
+    """
+    if config.optimizer == "lbfgs":
+        return ProjectedLbfgs(
+            canvas.parameters, config.lr, history=config.history, line_search=config.line_search, bounds=canvas.range
+        )
+    kind = DESCENTS[config.optimizer]
+    descent = Descent(canvas.parameters, kind, config.lr, decay=config.lr_decay, bounds=canvas.range)
+    if isinstance(smaller, Descent) and config.canvas == "pixels":
+        descent.carry_over(smaller)
+    return descent

@@ -18,17 +18,20 @@ SAMPLE_STYLE_PX = 512
 
 @dataclass(frozen=True)
 class Pair:
-    """One content picture, one style picture, and the name of what is painted from them."""
+    """One content picture, one style picture, and the name of what is painted from them.
+
+    A texture has no content, a picture painted from content alone has no style: None and an empty name.
+    """
 
     content_name: str
     style_name: str
-    content: Image.Image
-    style: Image.Image
+    content: Image.Image | None
+    style: Image.Image | None
 
     @property
     def name(self) -> str:
         """`content-style`, for files and tags."""
-        return f"{self.content_name}-{self.style_name}"
+        return "-".join(name for name in (self.content_name, self.style_name) if name)
 
 
 def read_pairs(config: TransferConfig) -> list[Pair]:
@@ -38,8 +41,12 @@ def read_pairs(config: TransferConfig) -> list[Pair]:
         UserError: for a picture, `--init` among them, that is missing or not readable.
     """
     check_start(config.init)
-    contents = _read_by_name(config.content) or {"sample-photo": sample_content()}
-    styles = _read_by_name(config.style) or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+    contents: dict[str, Image.Image | None] = {"": None}
+    styles: dict[str, Image.Image | None] = {"": None}
+    if config.mode != "texture":
+        contents = {**_read_by_name(config.content)} or {"sample-photo": sample_content()}
+    if config.mode != "content":
+        styles = {**_read_by_name(config.style)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     return [
         Pair(content_name, style_name, content, style)
         for content_name, content in contents.items()

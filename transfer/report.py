@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
+from torch import Tensor
 from tqdm import tqdm
 
 from nstkit.backbones.features import Backbone
@@ -14,7 +15,7 @@ from nstkit.config import settings_of
 from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, to_picture
 from nstkit.runs import MEASURE_KEYS, Run
-from transfer.config import TransferConfig
+from transfer.config import STEPS, UNLIMITED_STEPS, TransferConfig
 from transfer.painting import Painting, Step
 from transfer.pairs import Pair, output_path
 
@@ -29,15 +30,19 @@ class Reporter:
 
     def __init__(self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int) -> None:
         self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
-        self._snapshots = {round(config.steps ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
+        steps = STEPS if config.steps == UNLIMITED_STEPS else config.steps
+        self._snapshots = {round(steps ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
         self._rows: list[dict[str, float | str]] = []
 
-    def begin(self, pair: Pair) -> None:
+    def begin(self, pair: Pair, content: Tensor | None, style: Tensor | None) -> None:
         """Show the two pictures and start the progress bar of a pair."""
         self._prefix = f"{pair.name}/" if self._pair_count > 1 else ""
-        self._bar = tqdm(
-            total=self._config.steps, desc=pair.name, unit="eval", disable=True if self._config.quiet else None
-        )
+        if self._pair_count == 1:
+            for tag, picture in (("image/content", content), ("image/style", style)):
+                if picture is not None:
+                    self._run.show_picture(tag, picture)
+        total = None if self._config.steps == UNLIMITED_STEPS else self._config.steps
+        self._bar = tqdm(total=total, desc=pair.name, unit="eval", disable=True if self._config.quiet else None)
 
     def step(self, step: Step) -> None:
         """Take one evaluation of the loss."""
@@ -45,7 +50,8 @@ class Reporter:
         if step.number in self._snapshots:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
             self._run.flush()
-        self._bar.set_postfix_str(f"style {step.scalars['loss/style']:.3g}", refresh=False)
+        kind = "content" if self._config.mode == "content" else "style"
+        self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
         self._bar.update()
 
     def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
@@ -86,8 +92,8 @@ class Reporter:
             "backbone": self._backbone.label,
             **{key: facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
             "lr": config.lr,
-            "content": _one_name(row["content"] for row in self._rows),
-            "style": _one_name(row["style"] for row in self._rows),
+            "content": _one_name(row["content"] for row in self._rows) or None,
+            "style": _one_name(row["style"] for row in self._rows) or None,
             "loss": config.loss,
             "optimizer": config.optimizer,
             "init": config.init,
@@ -103,12 +109,3 @@ def _one_name(names: Iterable[float | str]) -> str:
     """Return the name that all share, or how many there are."""
     names = set(names)
     return str(names.pop()) if len(names) == 1 else f"{len(names)} pictures"
-
-
-def print_taps(backbone: Backbone) -> None:
-    """Print every tap with its channels and stride, and which are taken by default."""
-    print(f"{backbone.label}\n{'tap':40s} {'channels':>8s} {'stride':>6s}  default")
-    for tap in backbone.taps.values():
-        uses = [use for use in ("style", "content") if tap.name in getattr(backbone, f"{use}_taps")]
-        name = tap.name if tap.name == tap.path or tap.path.startswith("features.") else f"{tap.name} = {tap.path}"
-        print(f"{name:40s} {tap.channels:8d} {tap.stride:6d}  {', '.join(uses)}")

@@ -9,22 +9,33 @@ from torch import Tensor
 from nstkit import hardware
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
+from nstkit.backbones.spec import BackboneSpec, parse_backbone
+from nstkit.errors import UserError
 from nstkit.pictures import to_picture, to_tensor
-from transfer.config import TransferConfig
+from transfer.config import Mode, TransferConfig
 from transfer.painting import paint
 
 Picture = TypeVar("Picture", Image.Image, Tensor)
+NEEDED: dict[Mode, str] = {
+    "transfer": "it needs a content and a style picture",
+    "texture": "it needs a style picture, and None for the content",
+    "content": "it needs a content picture, and None for the style",
+}
 
 
 def stylize(
-    content: Picture, style: Image.Image | Tensor, *, backbone: str | Backbone = "carried", **settings: Any
+    content: Picture | None,
+    style: Picture | Image.Image | Tensor | None,
+    *,
+    backbone: str | Backbone = "carried",
+    **settings: Any,
 ) -> Picture:
     """Return `content` painted in the style of `style`, as what `content` is.
 
     Args:
         content: a Pillow picture, scaled to `size` [px] on its longer side; or a tensor (1, 3, H, W), sRGB in [0, 1],
-            taken at its own size.
-        style: likewise.
+            taken at its own size. None with `mode="texture"`.
+        style: likewise. None with `mode="content"`.
         backbone: as after `--backbone`, or a loaded one, which spares loading it again.
         settings: those of `python -m transfer`, such as `steps=200, style_weight=30, size=384`.
 
@@ -32,13 +43,29 @@ def stylize(
         nstkit.errors.UserError: for a backbone, tap or setting that cannot be used.
     """
     config = TransferConfig(**settings).resolved()
+    if (content is None) != (config.mode == "texture") or (style is None) != (config.mode == "content"):
+        raise UserError(f"mode {config.mode}: {NEEDED[config.mode]}.")
     device = hardware.choose_device(config.device)
     precision = hardware.choose_precision(config.precision, device)
     images = [
-        (image if isinstance(image, Tensor) else to_tensor(image, config.size)).to(device, torch.float32)
+        None
+        if image is None
+        else (image if isinstance(image, Tensor) else to_tensor(image, config.size)).to(device, torch.float32)
         for image in (content, style)
     ]
     if not isinstance(backbone, Backbone):
-        backbone = load_backbone(backbone, pooling=config.pooling, factory=config.arch)
+        backbone = load_for(parse_backbone(backbone), config)
     result = paint(*images, backbone.to(device), config, precision).image
-    return result if isinstance(content, Tensor) else to_picture(result)
+    return result if isinstance(style if content is None else content, Tensor) else to_picture(result)
+
+
+def load_for(spec: BackboneSpec, config: TransferConfig) -> Backbone:
+    """Return the backbone as the settings want it, on the CPU."""
+    return load_backbone(
+        spec,
+        pooling=config.pooling,
+        padding=config.padding,
+        preprocess=config.preprocess,
+        swap=config.swap,
+        factory=config.arch,
+    )
