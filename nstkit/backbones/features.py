@@ -120,10 +120,11 @@ class Backbone(nn.Module):
         result: Any = None
 
         def keep(tap: Tap):
-            def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
                 if tap.name in found:
                     return
-                maps = output.clone() if tap.is_overwritten else output
+                maps = output[0] if isinstance(output, tuple) else output
+                maps = maps.clone() if tap.is_overwritten else maps
                 if tap.layout != "nchw":
                     maps = to_maps(
                         maps, tap.layout, tap.prefix, tap.stride, size=size, network=self.network, path=tap.path

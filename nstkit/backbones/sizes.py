@@ -1,6 +1,8 @@
 """Pictures of any size for networks that were made for one: freed where they can be, else the picture is padded."""
 
 import math
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -81,7 +83,9 @@ def free_sizes(network: nn.Module) -> None:
             module.dynamic_mask = True
     patches = getattr(network, "patch_embed", None)
     name = type(network).__name__
-    if hasattr(patches, "output_fmt") and getattr(network, "dynamic_img_size", True) is False:
+    # Rotary embeddings of a fixed grid are cached: such a network is told the size instead.
+    is_cached = getattr(getattr(network, "rope", None), "feat_shape", None) is not None
+    if hasattr(patches, "output_fmt") and getattr(network, "dynamic_img_size", True) is False and not is_cached:
         from timm.layers import Format
 
         network.dynamic_img_size = True
@@ -107,7 +111,7 @@ def _encode(self: Any, tokens: Tensor) -> Tensor:
     return self.ln(self.layers(self.dropout(tokens + positions)))
 
 
-def _resample(positions: Tensor, grid: tuple[int, int], prefix: int) -> Tensor:
+def _resample(positions: Tensor, grid: Sequence[int], prefix: int) -> Tensor:
     from timm.layers import resample_abs_pos_embed
 
     return resample_abs_pos_embed(positions, list(grid), num_prefix_tokens=prefix)
@@ -148,7 +152,9 @@ class SizeSetter:
         if size == self.size:
             return
         self.reset(network)
-        network.set_input_size(size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # timm's resampling of tables searches in a transposed tensor
+            network.set_input_size(size)
         network.requires_grad_(False)
         self.size = size
 

@@ -73,7 +73,8 @@ def find_taps(network: nn.Module) -> Found:
         shallow = shallow if len(shallow) > 1 else [tap.name for tap in stages[:3]]
         style, content = [*first, *shallow], shallow[-1:]
     named = {tap.name: tap for tap in ([stem] if stem else []) + stages}
-    return Found({**named, **by_path}, style, content, sizes)
+    others = {path: tap for path, tap in by_path.items() if path not in named}  # HRNet has a module `stage2`
+    return Found({**named, **others}, style, content, sizes)
 
 
 def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
@@ -107,13 +108,17 @@ def stem_tap(network: nn.Module, taps: dict[str, Tap], stages: list[Tap]) -> Tap
     if len({tap.stride for tap in stages}) == 1 and first in (row := _longest_row(taps)):
         first = row[0]
     stage = network.get_submodule(first)
+    block = re.sub(r"\d+$", "0", first)  # where Twins publishes the last block of a stage, the first one begins it
+    if block in taps and not isinstance(stage, nn.Sequential) and type(network.get_submodule(block)) is type(stage):
+        first = block
     if isinstance(stage, nn.Conv2d) or not any(isinstance(part, (nn.Conv2d, nn.Linear)) for part in stage.modules()):
         return None
     before = None
     for path in taps:  # in the order of their ends: what is inside of a stage stands before it
         if path == first or path.startswith(f"{first}."):
             break
-        if not isinstance(network.get_submodule(path), SILENT) and not first.startswith(f"{path}."):
+        is_of_picture = not isinstance(network.get_submodule(path), SILENT) and "pos" not in path
+        if is_of_picture and not first.startswith(f"{path}."):
             before = path
     return None if before is None else _renamed(taps[before], before if "stem" in taps else "stem")
 
@@ -129,13 +134,18 @@ def explore(network: nn.Module) -> tuple[dict[str, Tap], Sizes]:
     """
     freeze(network)
     free_sizes(network)
+    patch = _odd_patch(network)
     first = look_at(network, *PROBE_PX)
-    if first.is_whole:
+    if first.is_whole and patch is None:
         return first.taps, Sizes()
-    for multiple in MULTIPLES:
+    partial = None
+    for multiple in MULTIPLES if patch is None else (2 * patch, patch, 4 * patch):
         found = look_at(network, *_probe_size(multiple))
-        if found.is_whole:
-            return found.taps, Sizes(multiple)
+        if found.is_whole and (partial is None or multiple < 2 * partial[1].multiple):
+            largest = max(tap.stride for tap in found.taps.values())
+            return found.taps, Sizes(multiple if patch is None else max(largest, patch))
+        if partial is None and multiple >= 16 and _has_shallow(network, found.taps):
+            partial = found.taps, Sizes(multiple, is_partial=True)
     if first.problem is None and first.taps:
         return first.taps, Sizes()
     if hasattr(network, "set_input_size"):
@@ -151,14 +161,27 @@ def explore(network: nn.Module) -> tuple[dict[str, Tap], Sizes]:
                 setter.reset(network)
             if found.is_whole:
                 return found.taps, Sizes(multiple, is_set=True)
-    shallow = {path for path, stride in _published(network).items() if stride <= DEEPEST_STRIDE}
-    if shallow and shallow <= set(first.taps):  # EfficientFormer's last stage is of a fixed size; it is not needed
+    if _has_shallow(network, first.taps):  # EfficientFormer's last stage is of a fixed size; it is not needed
         return first.taps, Sizes(is_partial=True)
+    if partial is not None:
+        return partial
     only = _own_size(network)
     found = look_at(network, only, only)
     if found.problem is None and found.taps:
         return found.taps, Sizes(only=only)
     raise ValueError(f"could not be looked at ({_reason(found.problem or first.problem)})")
+
+
+def _has_shallow(network: nn.Module, taps: dict[str, Tap]) -> bool:
+    """Return whether what timm publishes up to the deepest stride that is used is among the taps."""
+    shallow = {path for path, stride in _published(network).items() if stride <= DEEPEST_STRIDE}
+    return len(shallow) > 1 and shallow <= set(taps)
+
+
+def _odd_patch(network: nn.Module) -> int | None:
+    """Return the side of the network's patches where it is no power of two, by which its strides are told apart."""
+    strides = {module.stride[0] for module in network.modules() if isinstance(module, nn.Conv2d)}
+    return max((stride for stride in strides if stride & (stride - 1)), default=None)
 
 
 def _probe_size(multiple: int) -> tuple[int, int]:
@@ -213,6 +236,7 @@ def look_at(network: nn.Module, height: int, width: int) -> Look:
 
     def keep(path: str):
         def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
+            output = output[0] if isinstance(output, tuple) and output else output  # MViT gives the grid beside
             if not isinstance(output, Tensor) or path in seen:
                 return
             layout = read_layout(output, height, width, prefix)

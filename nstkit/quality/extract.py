@@ -1,6 +1,5 @@
 """One pass over pictures: what is kept of each tap, batch by batch, so that no feature map outlives its batch."""
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +56,9 @@ def extract(
     logits, labels = [], []
     for image, truth in batches:
         with autocast(image.device, precision):
-            maps, scores = _forward(backbone, image, names) if with_logits else (backbone.features(image, names), None)
+            maps, scores = (
+                backbone.features_and_output(image, names) if with_logits else (backbone.features(image, names), None)
+            )
         for name, values in maps.items():
             pooled[name].append(_measurable(values.mean(dim=(2, 3), dtype=torch.float32)))
             low, high = values.amin(dim=(0, 2, 3)).float(), values.amax(dim=(0, 2, 3)).float()
@@ -75,27 +76,9 @@ def extract(
     return Extraction(taps, torch.cat(logits) if logits else None, torch.cat(labels))
 
 
-def _forward(backbone: Backbone, image: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the maps and the logits; `Backbone.features` stops at the deepest tap."""
-    found: dict[str, Tensor] = {}
-
-    def keep(name: str, is_overwritten: bool):
-        def hook(module: object, inputs: tuple, output: Tensor) -> None:
-            found.setdefault(name, output.clone() if is_overwritten else output)
-
-        return hook
-
-    with contextlib.ExitStack() as handles:
-        for tap in (backbone.taps[name] for name in names):
-            module = backbone.network.get_submodule(tap.path)
-            handles.enter_context(module.register_forward_hook(keep(tap.name, tap.is_overwritten)))
-        scores = classify(backbone, image)
-    return {name: found[name] for name in names}, scores
-
-
 def classify(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> Tensor:
     """Return what the whole network gives for pictures, sRGB in [0, 1]: logits (B, K), where it has a head."""
-    return backbone.network(backbone.normalise(image))
+    return backbone.features_and_output(image, ())[1]
 
 
 @torch.no_grad()
@@ -103,7 +86,7 @@ def count_classes(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> int | 
     """Return how many logits the network's head gives, None where it has no head that takes such pictures."""
     try:
         scores = classify(backbone, image)
-    except RuntimeError:  # a head of fixed size, or pictures too small to reach it
+    except (RuntimeError, AssertionError):  # a head of fixed size, or pictures too small to reach it
         return None
     return scores.shape[1] if isinstance(scores, Tensor) and scores.ndim == 2 else None
 
