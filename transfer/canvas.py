@@ -1,7 +1,7 @@
 """What is optimised: the picture that the painting starts from, as pixels or as a spectrum."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ COLOURS = COLOURS / COLOURS.norm(dim=0).max()
 DARKEST = 0.002  # black and white lie at infinity for a sigmoid; half a step of 8 bits is near enough
 
 
+@runtime_checkable
 class Canvas(Protocol):
     """Parameters that an optimizer moves, and the picture that they make.
 

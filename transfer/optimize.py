@@ -7,7 +7,7 @@ optimizers are compared by what they cost.
 import math
 from collections import deque
 from collections.abc import Generator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ BACKTRACKS = 4  # times a step is shortened before the memory is dropped
 FIRST_STEP = 0.01  # root mean square change of a parameter by the first step of L-BFGS and SGD
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """Moves the parameters of a canvas in place."""
 
