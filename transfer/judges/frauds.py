@@ -4,6 +4,8 @@ They are the other candidates when a judge is asked whose style a picture has. W
 judges and a blend of the two pictures every one; with them even a small network rates published paintings above both.
 """
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,6 +13,8 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from nstkit.datasets.patterns import draw_patterns
+from nstkit.pictures import to_tensor
+from transfer.sample import MIN_SIZE_PX, sample_style
 
 BLUR_SHARE = 1 / 24
 """Standard deviation of the blurred style's blur, as a share of the shorter side: no stroke is left."""
@@ -19,6 +23,9 @@ NOISE_STD = 0.1
 BLOCKS = 4
 """Rows and columns of blocks in the shuffled content."""
 PATTERNS_SEED = 7
+SAME_PX = 32
+"""Side of the thumbnails by which a picture among others is recognised as the pair's own."""
+SAME_DIFFERENCE = 0.02
 
 Picture = Float[Tensor, "1 3 h w"]
 
@@ -31,23 +38,30 @@ def style_frauds(content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs
         style: (1, 3, Hs, Ws), sRGB in [0, 1].
 
     Returns:
-        Pictures (1, 3, ., .) in [0, 1]: the content, recoloured, recoloured under noise, and half under the style; the
-        style with scrambled phases (its colours and spectrum without strokes) and blurred; white noise and drawn
-        patterns in the style's colours.
+        Pictures (1, 3, ., .) in [0, 1]: the content, recoloured, recoloured under noise, and with half and three
+        quarters of the style picture shining through; the style with scrambled phases (its colours and spectrum without strokes) and
+        blurred; white noise and drawn patterns in the style's colours; and a painting in another hand, in its own
+        colours and in the style's (where the style is not that very painting).
     """
     recoloured = match_colours(content, style)
     stretched = F.interpolate(style, content.shape[-2:], mode="bilinear", antialias=True)
     blur_px = max(1.0, BLUR_SHARE * min(style.shape[-2:]))
-    return {
+    frauds = {
         "content": content,
         "recoloured content": recoloured,
         "noisy content": (recoloured + NOISE_STD * _noise(recoloured, 1)).clamp(0, 1),
         "blend": (recoloured + stretched) / 2,
+        "strong blend": 0.25 * recoloured + 0.75 * stretched,
         "scrambled style": scramble_phases(style),
         "blurred style": gaussian_blur(style, [2 * int(2 * blur_px) + 1] * 2, [blur_px] * 2),
         "noise": match_colours(_noise(style, 0), style),
         "patterns": match_colours(_patterns(style), style),
     }
+    painting = _other_painting(max(MIN_SIZE_PX, max(style.shape[-2:])))[..., : style.shape[-2], : style.shape[-1]]
+    if not is_same(painting, style):
+        painting = painting.to(style)
+        frauds |= {"other painting": painting, "recoloured painting": match_colours(painting, style)}
+    return frauds
 
 
 def altered_contents(content: Float[Tensor, "1 3 h w"]) -> dict[str, Float[Tensor, "1 3 h w"]]:
@@ -58,6 +72,12 @@ def altered_contents(content: Float[Tensor, "1 3 h w"]) -> dict[str, Float[Tenso
         "rolled content": content.roll((height // 2, width // 2), (2, 3)),
         "shuffled content": shuffle_blocks(content),
     }
+
+
+def is_same(a: Float[Tensor, "1 3 h w"], b: Float[Tensor, "1 3 h2 w2"]) -> bool:
+    """Return whether two pictures show the same, whatever their size."""
+    small = [F.interpolate(each.float().cpu(), (SAME_PX, SAME_PX), mode="bilinear", antialias=True) for each in (a, b)]
+    return (small[0] - small[1]).abs().mean().item() < SAME_DIFFERENCE
 
 
 def match_colours(picture: Float[Tensor, "1 3 h w"], reference: Float[Tensor, "1 3 h2 w2"]) -> Picture:
@@ -109,6 +129,11 @@ def _patterns(style: Tensor) -> Tensor:
     tiles = torch.from_numpy(draw_patterns(4, tile_px, PATTERNS_SEED)[0]).to(style) / 255
     whole = torch.cat([torch.cat(list(tiles[:2]), 2), torch.cat(list(tiles[2:]), 2)], 1)[None]
     return whole[..., : style.shape[-2], : style.shape[-1]]
+
+
+@cache
+def _other_painting(size_px: int) -> Tensor:
+    return to_tensor(sample_style(size_px))
 
 
 def _noise(like: Tensor, seed: int) -> Tensor:

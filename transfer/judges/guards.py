@@ -23,10 +23,10 @@ TILE_PX = 32
 """Side of the tiles of the spectrum."""
 HIGH_FREQUENCY = 0.35
 """Lower end of the high frequencies in cycles a pixel; 0.5 is the highest."""
-LIMITS = {"ghost": 0.4, "high_frequencies": 2.0, "checkerboard": 2.0, "clipped": 0.3}
+LIMITS = {"ghost": 0.4, "high_frequencies": 2.0, "checkerboard": 3.0, "clipped": 0.3}
 """Value at which a guard alone calls a picture a fraud: above those of the published paintings."""
 
-_NEIGHBOURS = (4, 5, 6)  # bins away from the one looked at: outside of the window's main lobe
+_NEIGHBOURS = (-6, -5, -4, 4, 5, 6)  # bins away from the one looked at: outside of the window's main lobe
 
 
 @torch.no_grad()
@@ -108,8 +108,8 @@ def checkerboard(
         style: (1, 3, Hs, Ws), sRGB in [0, 1].
 
     Returns:
-        Largest log2 of the energy at exactly period 2 and period 4 (across, down and both) over the median of its
-        neighbourhood, beyond that of the inputs at the same frequency; at least 0.
+        Largest log2 of the energy at exactly period 2 and period 4 (across, down and both) over the geometric mean of
+        its neighbourhood, beyond that of the inputs at the same frequency; at least 0.
 
     Raises:
         ValueError: a tensor is not (1, 3, H, W), or too small.
@@ -148,9 +148,10 @@ def artefacts(guards: dict[str, float]) -> float:
         guards: values by the names of `LIMITS`.
 
     Returns:
-        1 - product of (1 - value / limit), each clipped to [0, 1]: faults add up, and none is averaged away.
+        1 - product of (1 - (value / limit)^2), each clipped to [0, 1]: faults add up, none is averaged away, and what
+        every painting has a little of counts little.
     """
-    return 1 - math.prod(1 - min(1.0, max(0.0, value / LIMITS[name])) for name, value in guards.items())
+    return 1 - math.prod(1 - min(1.0, max(0.0, value / LIMITS[name]) ** 2) for name, value in guards.items())
 
 
 def _check(picture: Tensor, content: Tensor, style: Tensor) -> None:
@@ -192,15 +193,18 @@ def _high_share(picture: Tensor) -> float:
 
 
 def _grid_peaks(picture: Tensor) -> Float[Tensor, " 6"]:
-    """Return log2 of the energy at periods 2 and 4 over the median of its neighbourhood."""
-    energy = _spectrum(picture) + (3 / 8 * TILE_PX) ** 2 / (12 * 255**2)
+    """Return how far the energy at periods 2 and 4 stands above its neighbourhood, in octaves."""
+    levels = (_spectrum(picture) + (3 / 8 * TILE_PX) ** 2 / (12 * 255**2)).log2()
     values = []
     for period in (2, 4):
-        bin_ = TILE_PX // period
-        for row, column in ((0, bin_), (bin_, 0), (bin_, bin_)):
-            # Along the axis that is looked at: along the other one the spectrum of any picture falls steeply.
-            steps = [(-n if column else 0, -n if row else 0) for n in _NEIGHBOURS]
-            steps += [(-dx, -dy) for dx, dy in steps]
-            around = torch.stack([energy[(row + dy) % TILE_PX, (column + dx) % TILE_PX] for dx, dy in steps])
-            values.append((energy[row, column] / around.median()).log2())
+        place = TILE_PX // period
+        for row, column in ((0, place), (place, 0), (place, place)):
+            along = (int(row > 0), int(column > 0))
+            across = (-along[1], along[0])
+            # Above both: an enlarged picture has a cliff along, and any picture more energy on the axes than beside.
+            around = [
+                torch.stack([levels[(row + n * dy) % TILE_PX, (column + n * dx) % TILE_PX] for n in _NEIGHBOURS]).mean()
+                for dy, dx in (along, across)
+            ]
+            values.append(levels[row, column] - torch.maximum(*around))
     return torch.stack(values)

@@ -1,7 +1,7 @@
 """The judges that look through one network. It is never the one that painted: that is the panel's business."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from transfer.judges.identification import (
     style_facts,
     vote_shares,
 )
+from transfer.judges.perceptual import perceptual_distance
 from transfer.judges.self_similarity import aligned_similarity, self_similarity_distance
 
 DEEPEST_STYLE_STRIDE = 8
@@ -30,9 +31,34 @@ SELF_SIMILARITY_STRIDE = 4
 
 STYLE, PICTURE_SEED, CANDIDATE_SEED = "style", 2, 1
 
-RANK_SOURCE = "identification among candidates; "
-LP_SOURCE = "Wang et al. 2021 (StyleEval), local patterns, as a vote; see transfer.judges.identification"
-GRAM_SOURCE = "Gatys et al. 2016, equation 3, as a cosine of centred Grams; see transfer.judges.identification"
+LP_SOURCE = "Wang et al. 2021 (StyleEval), local patterns, as a vote among candidates"
+GRAM_SOURCE = "Gatys et al. 2016, equation 3, as a cosine of centred Grams among candidates"
+LAYOUT_SOURCE = "Wang et al. 2021 (StyleEval), content fidelity, among candidates"
+INFINITY = float("inf")
+
+NETWORK_MEASURES: tuple[Measure, ...] = (
+    Measure("judge/style_margin/lp", vote_shares, "share of patches", (-1.0, 1.0), True, LP_SOURCE),
+    Measure("judge/style_rank/lp", vote_shares, "rank", (1.0, INFINITY), False, LP_SOURCE),
+    Measure("judge/style_margin/gram", gram_similarities, "cosine", (-2.0, 2.0), True, GRAM_SOURCE),
+    Measure("judge/style_rank/gram", gram_similarities, "rank", (1.0, INFINITY), False, GRAM_SOURCE),
+    Measure(
+        "judge/style_margin/recoloured",
+        gram_similarities,
+        "cosine",
+        (-2.0, 2.0),
+        True,
+        f"{GRAM_SOURCE}; the picture is first given the style's colours",
+    ),
+    Measure("judge/content_margin/layout", aligned_similarity, "cosine", (-2.0, 2.0), True, LAYOUT_SOURCE),
+    Measure("judge/content_rank/layout", aligned_similarity, "rank", (1.0, INFINITY), False, LAYOUT_SOURCE),
+    Measure(
+        "judge/cfsd", self_similarity_distance, "nat", (0.0, INFINITY), False, "Chung et al. 2024 (StyleID), changed"
+    ),
+    Measure("judge/lp", local_patterns, "", (-0.5, 1.0), True, "Wang et al. 2021 (StyleEval), LP: a description"),
+    Measure("judge/gram", gram_distance, "", (0.0, INFINITY), False, "Gatys et al. 2016, relative: a description"),
+)
+"""What every network judges, in this order; `@LABEL` is added to the names."""
+LPIPS = Measure("judge/lpips", perceptual_distance, "", (0.0, INFINITY), False, "Zhang et al. 2018, equation 1")
 
 
 @dataclass
@@ -42,12 +68,12 @@ class NetworkJudge:
     Attributes:
         label: of the network, the end of the measures' names.
         backbone: the network.
-        styles: facts of other styles by name.
-        contents: layout maps of other contents by name.
+        channel_weights: those of LPIPS by tap, empty for a network that it was not learned for.
     """
 
     label: str
     backbone: Backbone
+    channel_weights: Mapping[str, Tensor] = field(default_factory=dict)
     _facts: dict[str, StyleFacts] = field(default_factory=dict)
     _layouts: dict[str, Tensor] = field(default_factory=dict)
 
@@ -59,12 +85,15 @@ class NetworkJudge:
         self.patch_taps = [name for name in self.style_taps if strides[name] in PATCH_STRIDES] or self.style_taps[-2:]
         self.layout_tap = _nearest(strides, LAYOUT_STRIDE)
         self.self_similarity_tap = _nearest(strides, SELF_SIMILARITY_STRIDE)
-        self.taps = list(dict.fromkeys([*self.style_taps, self.layout_tap, self.self_similarity_tap]))
+        self.taps = list(
+            dict.fromkeys([*self.style_taps, self.layout_tap, self.self_similarity_tap, *self.channel_weights])
+        )
 
     @property
     def measures(self) -> tuple[Measure, ...]:
         """What `judge` returns, in its order."""
-        return network_measures(self.label)
+        perceptual = (LPIPS,) if self.channel_weights else ()
+        return tuple(replace(each, name=f"{each.name}@{self.label}") for each in (*NETWORK_MEASURES, *perceptual))
 
     @torch.no_grad()
     def judge(
@@ -117,6 +146,8 @@ class NetworkJudge:
             local_patterns(facts, candidates[STYLE]),
             gram_distance(facts, candidates[STYLE]),
         )
+        if self.channel_weights:
+            values += (perceptual_distance(maps, content_maps, self.channel_weights),)
         return {measure.name: value for measure, value in zip(self.measures, values, strict=True)}
 
     def _style_facts(self, picture: Tensor, seed: int = CANDIDATE_SEED) -> StyleFacts:
@@ -139,70 +170,6 @@ class NetworkJudge:
         return self._layouts[key]
 
 
-def network_measures(label: str) -> tuple[Measure, ...]:
-    """Return the measures of the network judge of this label, in the order in which it computes them."""
-    rank = (1.0, float("inf"))
-    return (
-        Measure(f"judge/style_margin/lp@{label}", vote_shares, "share of patches", (-1.0, 1.0), True, LP_SOURCE),
-        Measure(f"judge/style_rank/lp@{label}", rank_of, "rank", rank, False, LP_SOURCE),
-        Measure(f"judge/style_margin/gram@{label}", gram_similarities, "cosine", (-2.0, 2.0), True, GRAM_SOURCE),
-        Measure(f"judge/style_rank/gram@{label}", rank_of, "rank", rank, False, GRAM_SOURCE),
-        Measure(
-            f"judge/style_margin/recoloured@{label}",
-            gram_similarities,
-            "cosine",
-            (-2.0, 2.0),
-            True,
-            f"{GRAM_SOURCE}; of the picture in the style's colours",
-        ),
-        Measure(
-            f"judge/content_margin/layout@{label}",
-            aligned_similarity,
-            "cosine",
-            (-2.0, 2.0),
-            True,
-            "Wang et al. 2021 (StyleEval), content fidelity, against altered contents",
-        ),
-        Measure(
-            f"judge/content_rank/layout@{label}",
-            rank_of,
-            "rank",
-            rank,
-            False,
-            "Wang et al. 2021 (StyleEval), content fidelity, against altered contents",
-        ),
-        Measure(
-            f"judge/cfsd@{label}",
-            self_similarity_distance,
-            "nat",
-            (0.0, float("inf")),
-            False,
-            "Chung et al. 2024 (StyleID), CFSD, changed as its docstring says",
-        ),
-        Measure(
-            f"judge/lp@{label}",
-            local_patterns,
-            "",
-            (-0.5, 1.0),
-            True,
-            "Wang et al. 2021 (StyleEval), LP: a description",
-        ),
-        Measure(
-            f"judge/gram@{label}",
-            gram_distance,
-            "",
-            (0.0, float("inf")),
-            False,
-            "Gatys et al. 2016, equation 4, relative to the style's Gram: a description",
-        ),
-    )
-
-
 def _nearest(strides: Mapping[str, int], wanted: int) -> str:
     """Return the tap whose stride comes nearest to `wanted`; of several the shallowest."""
     return min(strides, key=lambda name: abs(strides[name] - wanted))
-
-
-def tap_summary(judges: Sequence[NetworkJudge]) -> list[str]:
-    """Return one line for each judge: its label and the taps that it looks at."""
-    return [f"{judge.label}: {', '.join(judge.taps)}" for judge in judges]

@@ -19,16 +19,15 @@ from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
 from nstkit.measure import Measure
 from transfer.judges import JUDGES, judge_picture
 from transfer.judges.description import GABOR_MIN_SIDE_PX, gabor_distance, histogram_distance
+from transfer.judges.frauds import is_same
 from transfer.judges.guards import artefacts, checkerboard, clipped, ghost, high_frequency_excess
 from transfer.judges.local_weights import local_specs
 from transfer.judges.network_judge import NetworkJudge
+from transfer.judges.perceptual import read_channel_weights
 from transfer.judges.sliced_wasserstein import check_picture
 
 JUDGE_PX = 256
 """Longer side at which networks look at pictures."""
-SAME_PX = 32
-"""Side of the thumbnails by which a picture among the others is recognised as the pair's own."""
-SAME_DIFFERENCE = 0.02
 
 STYLE = Measure(
     name="judge/style",
@@ -170,7 +169,9 @@ def load_panel(
     notes = tuple(f"{label} painted, so it does not judge" for label in given if label not in kept)
     if not kept:
         notes += ("no judging network is left: give one with --judge, or there is no verdict on the style",)
-    networks = tuple(NetworkJudge(label, load_backbone(spec).to(device)) for label, spec in kept.items())
+    networks = tuple(
+        NetworkJudge(label, load_backbone(spec).to(device), read_channel_weights(spec)) for label, spec in kept.items()
+    )
     return Panel(networks, dict(styles or {}), dict(contents or {}), notes, device)
 
 
@@ -189,12 +190,6 @@ def is_same_network(a: BackboneSpec, b: BackboneSpec) -> bool:
 def _is_same_file(a: BackboneSpec, b: BackboneSpec) -> bool:
     files = [path / "model.safetensors" if path.is_dir() else path for path in (a.path, b.path) if path is not None]
     return files[0].resolve() == files[1].resolve() or filecmp.cmp(*files, shallow=False)
-
-
-def is_same(a: Float[Tensor, "1 3 h w"], b: Float[Tensor, "1 3 h2 w2"]) -> bool:
-    """Return whether two pictures show the same, whatever their size."""
-    small = [F.interpolate(each.float().cpu(), (SAME_PX, SAME_PX), mode="bilinear", antialias=True) for each in (a, b)]
-    return (small[0] - small[1]).abs().mean().item() < SAME_DIFFERENCE
 
 
 def _at(picture: Tensor, longer_px: int) -> Tensor:
