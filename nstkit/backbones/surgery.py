@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
+from nstkit.backbones.weights import CAFFE_MEAN
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
 LEVEL = {"avg": 1.5, "l2": 1.35}  # see `set_pooling`
 
 
@@ -50,12 +50,17 @@ def set_pooling(network: nn.Module, kind: Pooling) -> nn.Module:
 def set_padding(network: nn.Module, mode: Padding) -> nn.Module:
     """Replace the zeros around the maps of every convolution, in place; return the network.
 
-    Zeros are a dark frame that every convolution sees. On ImageNet VGG19, three pictures cut out of larger ones: the
-    maps' outermost ring is off by 0.5 (relu1_1), 0.8, 1.2, 0.9 and 1.0 (relu5_1) of its own RMS; with `replicate` in the
-    first convolution alone by 0.1, 0.7, 1.1, 0.9, 1.0; in those up to stride 4 by 0.1, 0.3, 0.5, 0.7, 0.9; in all by
-    0.1, 0.3, 0.5, 0.5, 0.7 (`reflect` 0.2, 0.4, 0.6, 0.5, 0.8). So it is all: forward and backward take 5 to 8 % longer.
-    In pictures painted with it (160 px, 40 evaluations, three pairs) the outermost pixels come out more saturated and
-    the step behind them is higher with `replicate`, for they are counted several times, and lower with `reflect`.
+    Zeros are a frame of one colour that every convolution sees. On ImageNet VGG19, three pictures cut out of larger
+    ones, the outermost ring of the maps is off by this share of its own RMS, at relu1_1, 2_1, 3_1, 4_1 and 5_1:
+
+    - zero: 0.5, 0.8, 1.2, 0.9, 1.0
+    - replicate in the first convolution: 0.1, 0.7, 1.1, 0.9, 1.0; in those up to stride 4: 0.1, 0.3, 0.5, 0.7, 0.9
+    - replicate in all: 0.1, 0.3, 0.5, 0.5, 0.7
+    - reflect in all: 0.2, 0.4, 0.6, 0.5, 0.8
+
+    So it is all of them: forward and backward take 5 to 8 % longer. What is painted is another matter (160 px, 40
+    evaluations, three pairs): with `replicate` the outermost pixels come out more saturated, and the step behind them
+    1.2 to 2.4 times as high as with zeros, for they are counted several times; with `reflect` 0.6 to 1.6 times.
 
     Args:
         network: any. Its pooling keeps its padding, and so does a convolution that already pads otherwise.

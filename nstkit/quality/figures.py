@@ -50,14 +50,14 @@ def confusion_figure(confusion: Int64[Tensor, "k k"], classes: Sequence[str]) ->
         matrix.text(
             1.03, 1, text, transform=matrix.transAxes, va="top", family="monospace", fontsize=9, linespacing=1.7
         )
-        return _drawn(figure)
+        return drawn(figure)
     matrix.set_xticks(range(len(classes)), classes, rotation=90)
     matrix.set_yticks(range(len(classes)), classes)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.35 else "black"
         value = f"{100 * shares[row, column]:.0f}"
         matrix.text(column, row, value, ha="center", va="center", color=colour, fontsize=8)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def most_confused(confusion: Int64[Tensor, "k k"], classes: Sequence[str], count: int) -> list[tuple[str, str, float]]:
@@ -100,7 +100,7 @@ def sample_figure(
         title = classes[label] if label == guess else f"{classes[guess]}\n(is {classes[label]})"
         panel.set_xlabel(title, color=colour, fontsize=8, labelpad=4)
     figure.tight_layout(pad=0.6)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def feature_figure(
@@ -128,7 +128,7 @@ def feature_figure(
         for panel, channel in zip(row[1:], channels[order[:columns]], strict=False):
             panel.imshow(channel.numpy(), cmap="magma", interpolation="nearest")
     figure.subplots_adjust(left=0.075, right=0.995, top=0.99, bottom=0.01)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def taps_figure(values: Mapping[str, float], taps: Sequence[str], names: Sequence[str]) -> Image.Image:
@@ -154,7 +154,7 @@ def taps_figure(values: Mapping[str, float], taps: Sequence[str], names: Sequenc
         panel.tick_params(axis="x", rotation=90)
         panel.grid(alpha=0.3)
     panels[0, 0].legend(frameon=False)
-    return _drawn(figure)
+    return drawn(figure)
 
 
 def filter_figure(network: nn.Module) -> Image.Image | None:
@@ -180,7 +180,7 @@ def filter_figure(network: nn.Module) -> Image.Image | None:
     return Image.fromarray(sheet.mul(255).round().byte().permute(1, 2, 0).numpy())
 
 
-def _drawn(figure: Figure) -> Image.Image:
+def drawn(figure: Figure) -> Image.Image:
     """Return a figure as a picture, without a window or pyplot's global list of figures."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

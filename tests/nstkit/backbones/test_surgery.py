@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from nstkit.backbones.load import load_backbone
 from nstkit.backbones.surgery import (
-    CAFFE_MEAN,
     IMAGENET_MEAN,
     IMAGENET_STD,
     LEVEL,
@@ -23,6 +22,7 @@ from nstkit.backbones.surgery import (
     set_pooling,
     set_preprocess,
 )
+from nstkit.backbones.weights import CAFFE_MEAN
 from nstkit.pictures import to_tensor
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
