@@ -32,6 +32,8 @@ def main() -> None:
         return
     hardware.seed_everything(config.seed)
     panel = load_panel(config.judge, device=device)
+    for note in panel.notes:
+        print(f"note: {note}")
     if not config.validate:
         judge_files(panel, config, device)
         return

@@ -64,6 +64,8 @@ KINDS: dict[str, Kind] = {
 }
 """By name, the frauds first."""
 
+PATCH_SHARE = 1 / 21
+"""Side of a patch of a quilt over the longer side: strokes stay whole, and the content can be made out."""
 BLENDED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EXPOSURES = (0.8, 1.25)
 SIZES = (0.75, 1.5)
@@ -130,7 +132,8 @@ def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
         seed: of noise and of the draws of patches.
     """
     content, style = subject.content, subject.style
-    good = quilt(style, content, seed=seed)
+    patch_px = max(9, round(PATCH_SHARE * max(content.shape[-2:])))
+    good = quilt(style, content, patch_px=patch_px, seed=seed)
     pictures = {
         "content": content,
         "recoloured": match_colours(content, style),
@@ -145,11 +148,11 @@ def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
         "mirrored": content.flip(3),
         "other_content": frauds.fit(subject.other_content, content),
         "other_crop": frauds.crop(subject.other_style),
-        "other_style": quilt(subject.other_style, content, seed=seed),
+        "other_style": quilt(subject.other_style, content, patch_px=patch_px, seed=seed),
         "checkered": frauds.add_checkerboard(good),
         "clipped": frauds.overexpose(good),
         "style_crop": frauds.crop(style),
-        "texture": quilt(style, content, patch_px=24, agreement=0.0, seed=seed),
+        "texture": quilt(style, content, patch_px=2 * patch_px, agreement=0.0, seed=seed),
         "quilt": good,
     }
     if subject.published is not None:

@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -29,6 +30,7 @@ ASPECTS: dict[str, Aspect] = {
 """By how a word of a measure's name begins; a measure that has none of these is asked about style."""
 
 
+@runtime_checkable
 class Judges(Protocol):
     """What is asked: a panel."""
 
@@ -45,10 +47,18 @@ def aspect_of(name: str) -> Aspect:
     return found[0] if found else "style"
 
 
-def is_asked(name: str, case: Case) -> bool:
-    """Return whether a judge is asked about a case: not about its own network's painting, a guard about its kind."""
-    if case.painter and name.partition("@")[2] == case.painter:
-        return False
+def is_asked(name: str, case: Case, partial: Mapping[str, Collection[str]] = MappingProxyType({})) -> bool:
+    """Return whether a judge is asked about a case.
+
+    Args:
+        name: of the measure.
+        case: about which. Not about what the judge's own network painted; guards about what they guard against.
+        partial: labels of the judging networks that are the painter's own, by the painter's label.
+    """
+    if own := partial.get(case.painter):
+        network = name.partition("@")[2]
+        if network in own or name == "judge/style":  # the mean over the networks
+            return False
     guards = [start for start in ("ghost", "checker", "clip", "high", "nois") if start in name.split("@")[0]]
     if not guards or case.expected("artefacts") is not False:
         return True
@@ -56,13 +66,17 @@ def is_asked(name: str, case: Case) -> bool:
 
 
 def judge_cases(
-    panel: Judges, cases: Iterable[Case], advance: Callable[[], object] = lambda: None
+    panel: Judges,
+    cases: Iterable[Case],
+    partial: Mapping[str, Collection[str]] = MappingProxyType({}),
+    advance: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """Return every measure's values of the cases, in their order; nan where it has none or is not asked.
 
     Args:
         panel: the judges.
         cases: pictures of known quality. The same tensors in two cases are judged once.
+        partial: as `is_asked` has it.
         advance: called behind each case.
     """
     values: dict[str, list[float]] = {measure.name: [] for measure in panel.measures}
@@ -75,7 +89,7 @@ def judge_cases(
             seen[key] = _judge(panel, *pictures)
             kept.append(pictures)
         for name, column in values.items():
-            column.append(seen[key].get(name, math.nan) if is_asked(name, case) else math.nan)
+            column.append(seen[key].get(name, math.nan) if is_asked(name, case, partial) else math.nan)
         advance()
     return values
 

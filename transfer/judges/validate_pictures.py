@@ -9,14 +9,14 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from nstkit.datasets.patterns import draw_patterns
+from nstkit.datasets.patterns import TEXTURES, texture_cover
 from nstkit.errors import UserError
 from nstkit.pictures import SUFFIXES, list_pictures, read_picture, to_tensor
 from transfer.judges.cases import Subject
 from transfer.judges.validate_config import LEAST_PX, JudgesConfig
 from transfer.sample import sample_content, sample_style
 
-TILES = 3
+TILES, TILE_PX = 5, 96
 Pictures = dict[str, Float[Tensor, "1 3 _ _"]]
 
 
@@ -74,16 +74,25 @@ def sample_contents(size_px: int) -> Pictures:
 
 
 def sample_styles(size_px: int) -> Pictures:
-    """Return four drawn styles: two paintings in strokes, two mosaics of textured shapes."""
+    """Return four drawn styles: two paintings in strokes, two mosaics of textures."""
     styles = {f"strokes{seed}": sample_style(512, seed) for seed in (0, 1)}
     # The second in other colours: two paintings of one palette are hardly two styles.
     red, green, blue = styles["strokes1"].split()
     styles["strokes1"] = Image.merge("RGB", (blue, red, green))
-    for seed in (0, 5):
-        tiles, _ = draw_patterns(TILES**2, 128, seed)
-        rows = [np.concatenate(list(tiles[row * TILES : (row + 1) * TILES]), axis=2) for row in range(TILES)]
-        styles[f"shapes{seed}"] = Image.fromarray(np.concatenate(rows, axis=1).transpose(1, 2, 0))
+    styles |= {f"mosaic{seed}": draw_mosaic(seed) for seed in (0, 1)}
     return {name: to_tensor(picture, size_px) for name, picture in styles.items()}
+
+
+def draw_mosaic(seed: int) -> Image.Image:
+    """Return 5 x 5 tiles of stripes, checks and dots in a palette of six colours, 480 x 480."""
+    rng = np.random.default_rng(seed)
+    palette, count = rng.random((6, 3), dtype=np.float32), TILES**2
+    cover = texture_cover(rng.integers(0, len(TEXTURES), count), rng.random((count, 5), dtype=np.float32), TILE_PX)
+    first = rng.integers(0, len(palette), count)
+    colors = palette[first], palette[(first + rng.integers(1, len(palette), count)) % len(palette)]
+    tiles = cover[..., None] * colors[0][:, None, None] + (1 - cover[..., None]) * colors[1][:, None, None]
+    rows = tiles.reshape(TILES, TILES, TILE_PX, TILE_PX, 3).transpose(0, 2, 1, 3, 4)
+    return Image.fromarray(np.rint(255 * rows.reshape(TILES * TILE_PX, TILES * TILE_PX, 3)).astype(np.uint8))
 
 
 def _read(paths: tuple[Path, ...], size_px: int) -> Pictures:

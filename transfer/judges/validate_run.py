@@ -9,12 +9,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from nstkit.backbones.spec import parse_backbone
 from nstkit.config import Precision, settings_of
 from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, to_tensor
 from nstkit.runs import Run
 from transfer.judges.cases import Case, make_cases
 from transfer.judges.cases_paint import Painter, paint_cases
+from transfer.judges.local_weights import local_specs
+from transfer.judges.panel import is_same_network
 from transfer.judges.validate import Judges, format_table, judge_cases, summarise
 from transfer.judges.validate_config import JudgesConfig
 from transfer.judges.validate_pictures import read_subjects
@@ -42,23 +45,21 @@ def validate(
     run.show_picture("image/cases", to_tensor(sheet))
     print(f"{len(cases)} cases of {len(subjects)} pairs, {painter.painted} painted, {painter.found} found: cases.png")
     with tqdm(total=len(cases), desc="judging", unit="case", disable=True if config.quiet else None) as bar:
-        values = judge_cases(OnDevice(panel, device), cases, bar.update)
+        values = judge_cases(panel, cases, partial_judges(config), bar.update)
     table = summarise(panel.measures, cases, values)
     _write(run, config, cases, values, table)
     print(f"\n{format_table(table)}\n{RULE}\n")
     return table
 
 
-class OnDevice:
-    """A panel that is handed its pictures on its device."""
-
-    def __init__(self, panel: Judges, device: torch.device) -> None:
-        self._panel, self._device = panel, device
-        self.measures = panel.measures
-
-    def judge(self, picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
-        """Return every measure's value of a picture."""
-        return self._panel.judge(*(image.to(self._device) for image in (picture, content, style)))
+def partial_judges(config: JudgesConfig) -> dict[str, set[str]]:
+    """Return the labels of the judging networks that are the painter's own, by the painter's label."""
+    judges = {(spec := parse_backbone(text)).label: spec for text in config.judge} or local_specs()
+    painters = [parse_backbone(text) for text in config.painter]
+    return {
+        painter.label: {label for label, spec in judges.items() if is_same_network(spec, painter)}
+        for painter in painters
+    }
 
 
 def _write(

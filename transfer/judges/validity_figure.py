@@ -34,7 +34,7 @@ def validity_figure(table: Mapping[str, Validity]) -> Image.Image:
     series = list(dict.fromkeys(name for judge in judges for name in judge.dose))
     changes = list(dict.fromkeys(name for judge in judges for name in judge.changes))
     columns = ["all frauds", *kinds, *(f"dose: {name}" for name in series), *(f"change: {name}" for name in changes)]
-    figure = Figure(figsize=(4.2 + 0.62 * len(columns), 2.2 + 0.36 * max(1, len(judges))), dpi=110)
+    figure = Figure(figsize=(4.2 + 0.62 * len(columns), 2.2 + 0.42 * max(1, len(judges))), dpi=110)
     axes = figure.subplots()
     shades = np.full((len(judges), len(columns)), np.nan)
     for row, judge in enumerate(judges):
@@ -101,7 +101,7 @@ def case_sheet(cases: Sequence[Case]) -> Image.Image:
 def _tile(picture: Image.Image, caption: str, colour: str) -> Image.Image:
     tile = Image.new("RGB", (TILE_PX, TILE_PX + CAPTION_PX), "white")
     picture.thumbnail((TILE_PX - 8, TILE_PX - 8), Image.Resampling.LANCZOS)
-    left, top = (TILE_PX - picture.width) // 2, (TILE_PX - picture.height) // 2
+    left, top = (TILE_PX - picture.width) // 2, TILE_PX - 4 - picture.height
     draw = ImageDraw.Draw(tile)
     draw.rectangle((left - 3, top - 3, left + picture.width + 2, top + picture.height + 2), fill=colour)
     tile.paste(picture, (left, top))
