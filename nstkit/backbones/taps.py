@@ -85,18 +85,30 @@ def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
     published = list(_published(network))
     paths = {k: path for k, path in enumerate(published) if path in taps}
     if 2 * len(paths) <= len(published):  # none, or modules that give lists, as in HRNet
-        by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path)}
+        by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path) and not _is_inside(path, taps)}
         paths = dict(enumerate(by_stride[stride] for stride in sorted(by_stride)))
     if len({taps[path].stride for path in paths.values()}) == 1 and (row := _longest_row(taps)):
         paths = {k: row[math.ceil(len(row) * (k + 1) / 4) - 1] for k in range(4)}
     return [_renamed(taps[path], f"stage{k}") for k, path in paths.items()]
 
 
+def _is_inside(path: str, taps: dict[str, Tap]) -> bool:
+    """Return whether a tap is on the way of a block or stage to a lower resolution."""
+    parents = [path[:end] for end in (match.start() for match in re.finditer(r"\.", path))]
+    for parent in parents:
+        if parent in taps and taps[parent].stride != taps[path].stride:
+            strides = {tap.stride for other, tap in taps.items() if other.startswith(f"{parent}.")}
+            if len(strides) <= 2:  # more are those of a whole network, as in `features`
+                return True
+    return False
+
+
 def _longest_row(taps: dict[str, Tap]) -> list[str]:
     """Return the paths of the longest row of blocks, none where there is none of four."""
-    rows = Counter(path.rpartition(".")[0] for path in taps if re.search(r"\d$", path))  # blocks.3, encoder_layer_3
+    blocks = [path for path in taps if re.search(r"(^|[._])\d+$", path)]  # blocks.3, layers.encoder_layer_3
+    rows = Counter(path.rpartition(".")[0] for path in blocks)
     parent, count = max(rows.items(), key=lambda row: row[1], default=("", 0))
-    return [path for path in taps if path.rpartition(".")[0] == parent] if count >= 4 else []
+    return [path for path in blocks if path.rpartition(".")[0] == parent] if count >= 4 else []
 
 
 def stem_tap(network: nn.Module, taps: dict[str, Tap], stages: list[Tap]) -> Tap | None:
@@ -150,7 +162,7 @@ def explore(network: nn.Module) -> tuple[dict[str, Tap], Sizes]:
         return first.taps, Sizes()
     if hasattr(network, "set_input_size"):
         setter = SizeSetter(network)
-        for multiple in (16, 32, 64):
+        for multiple in (16, 32, 64) if patch is None else (patch,):
             size = _probe_size(multiple)
             try:
                 setter.set(network, size)
@@ -268,7 +280,13 @@ def look_at(network: nn.Module, height: int, width: int) -> Look:
 def _published(network: nn.Module) -> dict[str, int]:
     """Return the modules that timm's `feature_info` names, with their strides."""
     infos = getattr(network, "feature_info", []) or []
-    return {info["module"]: int(info.get("reduction", 1)) for info in infos}
+    names = {path for path, _ in network.named_modules()}
+    found = {}
+    for info in infos:
+        path = info["module"]
+        renamed = path.replace("block.", "stages.")  # timm 1.0.31 has it wrong for MViT
+        found[renamed if path not in names and renamed in names else path] = int(info.get("reduction", 1))
+    return found
 
 
 def _renamed(tap: Tap, name: str) -> Tap:

@@ -7,15 +7,15 @@ from torch.nn import functional
 from torchvision.models import vgg as tv
 
 from nstkit.backbones.features import Backbone, Tap, freeze
-from nstkit.backbones.taps import discover_taps
+from nstkit.backbones.taps import discover_taps, explore
 from nstkit.backbones.vgg import tap_strides
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
-def _backbone(network, taps=None):
+def _backbone(network, taps=None, **more):
     taps = discover_taps(network) if taps is None else taps
-    return Backbone(network, label="net", taps=taps, style_taps=(), content_taps=(), mean=MEAN, std=STD)
+    return Backbone(network, label="net", taps=taps, style_taps=(), content_taps=(), mean=MEAN, std=STD, **more)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_freezing_turns_off_training_gradients_and_work_in_place():
 
 
 class _Mixed(nn.Module):
-    """Maps at strides 1, 2 and 8, some a little too small or too large, and much that is no feature map."""
+    """Maps at strides 1, 2 and 8, some a little too small or too large, and what is no feature map."""
 
     def __init__(self):
         super().__init__()
@@ -216,6 +216,7 @@ def test_discovery_finds_maps_with_channels_and_strides_in_order_of_depth():
         Tap("down.0", "down.0", 6, 2),
         Tap("down.1", "down.1", 6, 8),
         Tap("down", "down", 6, 8),
+        Tap("last_channels", "last_channels", 6, 8, layout="nhwc"),
     ]
 
 
@@ -227,3 +228,59 @@ def test_discovery_leaves_no_hook_and_draws_no_random_number():
     discover_taps(network)
     assert torch.equal(torch.rand(1), expected)
     assert not any(module._forward_hooks for module in network.modules())
+
+
+class _Tokens(nn.Module):
+    """Maps at stride 4 with the channels last, tokens behind two others, and a pair; only multiples of 8 are taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.last, self.tokens, self.pair = (
+            nn.Conv2d(3, 4, 4, stride=4),
+            nn.Identity(),
+            nn.Identity(),
+            _Pair(),
+        )
+
+    def forward(self, image):
+        assert image.shape[2] % 8 == image.shape[3] % 8 == 0
+        maps = self.stem(image)
+        self.last(maps.permute(0, 2, 3, 1))
+        tokens = maps.flatten(2).transpose(1, 2)
+        tokens = self.tokens(torch.cat([torch.zeros_like(tokens[:, :2]), tokens], dim=1))
+        return self.pair(tokens)[0].mean(dim=1)
+
+
+class _Pair(nn.Module):
+    def forward(self, tokens):
+        return tokens[:, 2:], "and more"
+
+
+def test_maps_of_every_layout_lie_where_the_picture_has_them(image):
+    torch.manual_seed(0)
+    network = _Tokens()
+    taps, sizes = explore(network)
+    assert [(tap.name, tap.layout, tap.stride, tap.prefix) for tap in taps.values()] == [
+        ("stem", "nchw", 4, 0),
+        ("last", "nhwc", 4, 0),
+        ("tokens", "tokens", 4, 2),
+        ("pair", "tokens", 4, 0),
+    ]
+    backbone = _backbone(network, taps, sizes=sizes)
+    image = image[..., :38, :31].clone().requires_grad_()
+    found = backbone.features(image, taps)
+    for name, maps in found.items():
+        assert maps.shape == (2, 4, 10, 8), name
+        assert torch.equal(maps, found["stem"]), name
+    # Where there is no padding near, the maps are those of the picture itself.
+    normalised = (image - backbone.mean) / backbone.std
+    assert torch.allclose(found["pair"][..., :9, :7], network.stem(normalised)[..., :9, :7], atol=1e-6)
+    found["pair"].square().sum().backward()
+    assert (image.grad != 0).float().mean() > 0.9
+
+
+def test_features_and_output_are_one_pass(vgg, image):
+    maps, logits = vgg.features_and_output(image, ["relu2_1", "relu1_1"])
+    assert list(maps) == ["relu2_1", "relu1_1"]
+    assert torch.equal(maps["relu2_1"], vgg.features(image, ["relu2_1"])["relu2_1"])
+    assert torch.equal(logits, vgg.network(vgg.normalise(image)))

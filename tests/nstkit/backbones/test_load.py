@@ -15,8 +15,8 @@ from torchvision.models import vgg as tv
 
 import nstkit
 from nstkit.backbones.build import build_network
-from nstkit.backbones.load import load_backbone
-from nstkit.backbones.spec import CARRIED, split_norm
+from nstkit.backbones.load import library_backbone, load_backbone
+from nstkit.backbones.spec import CARRIED, parse_backbone, split_norm
 from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
 from nstkit.backbones.weights import read_weights
 from nstkit.checkpoint import write_checkpoint
@@ -189,7 +189,8 @@ def test_stages_are_those_that_timm_publishes(name, image):
     maps = backbone.features(image, [tap.name for tap in stages])
     for tap in stages:
         assert maps[tap.name].shape == (2, tap.channels, 64 // tap.stride, 96 // tap.stride)
-    assert backbone.style_taps == tuple(tap.name for tap in stages if tap.stride <= 16)
+    stem = ("stem",) if "stem" in backbone.taps else ()
+    assert backbone.style_taps == (*stem, *(tap.name for tap in stages if tap.stride <= 16))
     assert backbone.content_taps == backbone.style_taps[-1:]
     config = timm.data.resolve_model_data_config(reference)
     assert backbone.mean.flatten().tolist() == pytest.approx(config["mean"])
@@ -241,11 +242,15 @@ def test_local_folder_of_timm(tmp_path, image):
     assert backbone.features(image, ["stage1"])["stage1"].shape == (2, 32, 10, 8)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "test_vit", "test_mambaout"])
-def test_network_without_feature_maps_is_refused_in_one_line(user_error, name):
-    # Of a fixed size, of tokens, with the channels last.
-    with user_error(f"--backbone {name}@random", "choose a CNN"):
-        load_backbone(f"{name}@random")
+class _Headless(nn.Module):
+    def forward(self, image):
+        return image.mean(dim=(2, 3))
+
+
+def test_network_without_feature_maps_is_refused_in_one_line(user_error):
+    spec = parse_backbone("resnet18@random")
+    with user_error("--backbone resnet18@random", "could not be looked at", "choose another network"):
+        library_backbone(_Headless(), spec, {"mean": IMAGENET[0], "std": IMAGENET[1]}, {"arch": "mean"})
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,34 @@ def test_default_taps_leave_the_network_as_it_was():
     assert any(getattr(module, "inplace", False) for module in network.modules())
 
 
-def test_default_taps_of_ours_are_gatys_and_of_tokens_none():
+def test_default_taps_of_ours_are_gatys():
     assert default_taps(VGG("vgg11", width=0.0625))["content"] == ["relu4_2"]
-    assert default_taps(timm.create_model("test_vit")) == {"style": [], "content": []}
+
+
+def test_stages_of_one_stride_are_the_quarters_of_the_depth():
+    backbone = load_backbone("test_vit@random")  # six blocks
+    paths = {name: tap.path for name, tap in list(backbone.taps.items())[:5]}
+    assert paths == {
+        "stem": "patch_embed",
+        "stage0": "blocks.1",
+        "stage1": "blocks.2",
+        "stage2": "blocks.4",
+        "stage3": "blocks.5",
+    }
+    assert backbone.style_taps == ("stem", "stage0", "stage1", "stage2")
+    assert backbone.content_taps == ("stage1",)
+    assert {tap.stride for tap in backbone.taps.values()} == {16}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("test_convnext", "stem"), ("mobilenetv3_small_050", None), ("test_resnet", None), ("test_efficientnet", "bn1")],
+)
+def test_stem_is_the_last_before_the_first_stage(name, path):
+    backbone = load_backbone(f"{name}@random")
+    stem = backbone.taps.get("stem")
+    assert (stem and stem.path) == path
+    assert (backbone.style_taps[0] == "stem") == (path is not None)
 
 
 @pytest.mark.parametrize("name", ["hrnet_w18_small", "selecsls42"])
@@ -59,7 +84,13 @@ def test_cnn_whose_published_names_are_few_or_no_modules_is_taken(name):
     assert backbone.style_taps[0] == "stage0"
 
 
-@pytest.mark.parametrize("name", ["twins_svt_small", "swin_t", "xcit_nano_12_p16_224", "swin_v2_t"])
-def test_network_whose_maps_are_tokens_behind_a_stem_is_refused(user_error, name):
-    with user_error(f"--backbone {name}@random", "no convolutional feature maps", "choose a CNN"):
-        load_backbone(f"{name}@random")
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("shufflenet_v2_x0_5", ["conv1", "maxpool", "stage2", "stage3"]),
+        ("mnasnet0_5", ["layers.7", "layers.8", "layers.9", "layers.11"]),
+    ],
+)
+def test_stages_of_torchvisions_networks_end_where_the_next_begins(name, paths):
+    backbone = load_backbone(f"{name}@random")
+    assert [backbone.taps[f"stage{k}"].path for k in range(4)] == paths
