@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from nstkit.backbones.spec import parse_backbone
-from nstkit.config import Precision, settings_of
+from nstkit.config import Precision
 from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, to_tensor
 from nstkit.runs import Run
@@ -70,7 +70,9 @@ def _write(
     table: Mapping[str, Validity],
 ) -> None:
     about = {"date": time.strftime("%Y-%m-%d"), "pairs": list(dict.fromkeys(case.pair for case in cases))}
-    about |= {key: settings_of(config)[key] for key in ("judge", "painter", "size", "steps", "seed")}
+    about |= {key: getattr(config, key) for key in ("size", "steps", "seed")}
+    # Their labels: where a user's files lie is nobody's business, and this table may be passed on.
+    about |= {role: [parse_backbone(text).label for text in getattr(config, role)] for role in ("judge", "painter")}
     save_validity(run.folder / "validity.json", table, about)
     _write_csv(run, "validity.csv", [_row(judge) for judge in table.values()])
     rows = [
