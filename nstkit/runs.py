@@ -133,9 +133,11 @@ class Run:
         self._metrics.flush()
         self._writer.flush()
 
-    def show_picture(self, tag: str, image: Float[Tensor, "1 3 h w"], step: int = 0) -> None:
-        """Put a picture into TensorBoard, at most 512 px wide or high."""
-        self._writer.add_image(tag, shrink(image.detach().float().cpu(), EVENT_PICTURE_PX)[0].clamp(0, 1), step)
+    def show_picture(
+        self, tag: str, image: Float[Tensor, "1 3 h w"], step: int = 0, *, longer_px: int = EVENT_PICTURE_PX
+    ) -> None:
+        """Put a picture into TensorBoard, at most `longer_px` wide or high."""
+        self._writer.add_image(tag, shrink(image.detach().float().cpu(), longer_px)[0].clamp(0, 1), step)
 
     def save_picture(self, name: str, picture: Image.Image | Tensor, texts: Mapping[str, str] | None = None) -> Path:
         """Write a picture at full size under `images/` and return its path."""

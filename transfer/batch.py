@@ -12,6 +12,7 @@ from nstkit.errors import uninterrupted
 from nstkit.pictures import list_pictures, read_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
+from transfer.inside import draw_inside
 from transfer.judges.panel import Panel, load_panel
 from transfer.painting import paint
 from transfer.pairs import Pair
@@ -42,6 +43,10 @@ def paint_pairs(
             judged = judge(panel, painting.image, content, style) if is_judged else {}
             with uninterrupted():
                 paths.append(reporter.end(pair, painting, judged))
+                if len(pairs) == 1:
+                    seen = {"content": content, "style": style, "result": painting.image}
+                    seen = {name: image for name, image in seen.items() if image is not None}
+                    reporter.show_inside(draw_inside(backbone, seen, config, precision))
             cut = f"  interrupted at {painting.number} of {config.steps}" if painting.is_interrupted else ""
             kind = "content" if style is None else "style"
             print(f"{paths[-1]}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}")

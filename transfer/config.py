@@ -82,8 +82,9 @@ class TransferConfig(CommandConfig):
     """Decay of a running mean over the canvases, which is then the result, such as 0.98. 0 = the best canvas."""
     jitter: int = 0
     """Shift the canvas by up to so many px in each evaluation, against grid patterns; not for lbfgs."""
-    canvas: CanvasKind = "pixels"
-    """pixels = the picture itself; fourier = the spectrum of decorrelated colours."""
+    canvas: CanvasKind = "fourier"
+    """fourier = the spectrum of decorrelated colours, which paints coarse and fine structure alike, and no noise;
+    pixels = the picture itself."""
     loss: Loss = "relative"
     """relative = scale-free, one set of weights for all networks; gatys and neural-style as these systems have it."""
     content_weight: float | None = None
@@ -151,6 +152,11 @@ class TransferConfig(CommandConfig):
         if self.smoothing == "scale" and self.loss == "relative":
             raise UserError(
                 "--smoothing scale changes nothing under --loss relative, which is scale-free. Add --loss neural-style."
+            )
+        absent = {"texture": "content", "content": "style"}.get(self.mode)
+        if absent is not None and self.init == absent:
+            raise UserError(
+                f"--init {absent}: --mode {self.mode} has no {absent} picture. Give noise or grey, or a file."
             )
         for name in ("style_taps", "content_taps"):
             split_weights(getattr(self, name), _flag(name))

@@ -1,8 +1,9 @@
 """How far a canvas is from one pair of pictures, as one network sees it."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -62,7 +63,7 @@ class Objective:
 
     Attributes:
         terms: what it is made of.
-        facts: `peak/TAP` of the style picture's features and, where they are smoothed, `peak_smoothed/TAP`.
+        facts: `peak/TAP` and `peak_smoothed/TAP`, the peakiness of the style's features before and after smoothing.
     """
 
     def __init__(
@@ -116,13 +117,11 @@ class Objective:
                 target = gram_matrix(style_features[tap])
                 scale = relative_style_scale(gram_matrix(features[tap]), target)
                 self.terms.append(Term("style", octave, tap, target, scale, self._style_weights[tap]))
-                if octave == 0:
-                    self.facts[f"peak_smoothed/{tap}" if tap in self._smoothed else f"peak/{tap}"] = PEAK.function(
-                        style_features[tap]
-                    )
             if octave == 0 and self._smoothed:
-                for tap, values in self._raw_features(style, octave, list(self._smoothed)).items():
-                    self.facts[f"peak/{tap}"] = PEAK.function(values)
+                raw = self._raw_features(style, octave, list(self._smoothed))
+                self.facts |= {f"peak/{tap}": PEAK.function(values) for tap, values in raw.items()}
+                smoothed = self._features(style, octave, list(self._smoothed))
+                self.facts |= {f"peak_smoothed/{tap}": PEAK.function(values) for tap, values in smoothed.items()}
         for tap in self._varying(list(self._content_weights), features):
             scale = relative_content_scale(features[tap])
             self.terms.append(Term("content", octave, tap, features[tap], scale, self._content_weights[tap]))
@@ -182,14 +181,16 @@ class Objective:
                 moved |= {(octave, tap): values for tap, values in shifted.items()}
         losses = []
         for term in self.terms:
-            features = found[term.octave, term.tap]
-            if self._config.normalize_gradients:
-                features = _NormalizedGradient.apply(features)
-            if term.kind == "style":
-                losses.append(style_loss(self._config.loss, gram_matrix(features), term.target, term.scale))
-            else:
-                target = moved.get((term.octave, term.tap), term.target)
-                losses.append(content_loss(self._config.loss, features, target, term.scale))
+            place = (term.octave, term.tap)
+            target = moved.get(place, term.target) if term.kind == "content" else term.target
+
+            def loss_of(features: Tensor, term: Term = term, target: Tensor = target) -> Tensor:
+                if term.kind == "style":
+                    return style_loss(self._config.loss, gram_matrix(features), target, term.scale)
+                return content_loss(self._config.loss, features, target, term.scale)
+
+            is_normalized = self._config.normalize_gradients
+            losses.append(_with_normalized_gradient(loss_of, found[place]) if is_normalized else loss_of(found[place]))
         return losses
 
     def _features(self, image: Tensor, octave: int, taps: list[str]) -> dict[str, Tensor]:
@@ -222,17 +223,16 @@ class Objective:
         return varying
 
 
-class _NormalizedGradient(torch.autograd.Function):
-    """The identity, whose gradient is divided by its L1 norm.
+def _with_normalized_gradient(loss_of: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """Return the loss; the gradient that it sends into the features is divided by its L1 norm, before any weight.
 
     Source: jcjohnson/neural-style, -normalize_gradients; in neural-style-pt the option squares the weights instead.
     """
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        norm = gradient.float().abs().sum()
-        return (gradient / (norm + 1e-8)).to(gradient.dtype)
+    if not features.requires_grad:
+        return loss_of(features)
+    fixed = features.detach().requires_grad_(True)
+    loss = loss_of(fixed)
+    gradient = torch.autograd.grad(loss, fixed)[0].float()
+    gradient = gradient / (gradient.abs().sum() + 1e-8)
+    # Nothing is added to the loss, but what a weight sends back through this is the weight times the gradient.
+    return loss.detach() + ((features - fixed.detach()).float() * gradient).sum()

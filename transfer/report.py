@@ -7,18 +7,20 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from nstkit.backbones.features import Backbone
 from nstkit.config import settings_of
 from nstkit.files import write_atomically
-from nstkit.pictures import save_picture, to_picture
+from nstkit.pictures import save_picture, to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from transfer.config import STEPS, UNLIMITED_STEPS, TransferConfig
 from transfer.painting import Painting, Step
 from transfer.pairs import Pair, output_path
 
+SHEET_PX = 1280  # longer side of a sheet in TensorBoard
 SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the step: most changes early
 
 
@@ -65,6 +67,9 @@ class Reporter:
             path = output_path(self._config.out, self._backbone.label, pair)
             save_picture(picture, path, texts)
         self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
+        if painting.facts:
+            facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
+            self._run.log(painting.number, facts)
         if self._pair_count > 1:  # the values of a single pair stand in the run's row
             self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in judged.items()})
         losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
@@ -72,6 +77,11 @@ class Reporter:
         about |= {"step": painting.number, "time_s": round(painting.time_s, 3)}
         self._rows.append({**about, **losses, **judged})
         return path
+
+    def show_inside(self, sheets: Iterable[tuple[str, Image.Image]]) -> None:
+        """Show what the network saw, by tag."""
+        for tag, sheet in sheets:
+            self._run.show_picture(tag, to_tensor(sheet), longer_px=SHEET_PX)
 
     def close(self) -> None:
         """Write results.csv and this run's row of the table: medians over its pairs."""
