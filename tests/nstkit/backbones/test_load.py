@@ -17,8 +17,8 @@ import nstkit
 from nstkit.backbones.build import build_network
 from nstkit.backbones.load import library_backbone, load_backbone
 from nstkit.backbones.spec import CARRIED, parse_backbone, split_norm
-from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
 from nstkit.backbones.surgery import LEVEL
+from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
 from nstkit.backbones.weights import read_weights
 from nstkit.checkpoint import write_checkpoint
 from nstkit.export import export
