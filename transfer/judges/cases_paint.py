@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch import Tensor
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
-from nstkit.config import Precision
+from nstkit.config import Precision, settings_of
 from nstkit.pictures import read_picture, save_picture, to_picture, to_tensor
 from transfer.config import TransferConfig
 from transfer.judges.cases import Case, Subject
@@ -73,13 +74,12 @@ def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], step
         seed: of the noise that a texture starts from.
     """
 
-    def case(text: str, kind: str, amount: float | None = None, **settings: object) -> Case:
+    def case(text: str, kind: str, amount: float | None = None, **settings: Any) -> Case:
         spec = parse_backbone(text)
-        config = TransferConfig(steps=steps, seed=seed, quiet=True, **settings).resolved()  # ty: ignore
+        config = TransferConfig(steps=steps, seed=seed, quiet=True, **settings).resolved()
         if text == RANDOM:
             config = TransferConfig(steps=min(steps, RANDOM_STEPS), seed=seed, quiet=True).resolved()
-        weight = "" if amount is None else f"-{amount:g}"
-        picture = painter.paint(spec, subject, config, f"{subject.name}-{kind}{weight}-{spec.label}")
+        picture = painter.paint(spec, subject, config, f"{subject.name}-{kind}-{spec.label}")
         series = "" if amount is None else "dose/weight"
         made_by = "" if text == RANDOM else spec.label
         return Case(subject.name, kind, picture, subject.content, subject.style, series, amount or 1.0, made_by)
@@ -94,11 +94,8 @@ def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], step
 
 def _digest(spec: BackboneSpec, subject: Subject, config: TransferConfig) -> str:
     """Return a word that differs for different pictures, networks or settings."""
-    settings = {
-        name: str(getattr(config, name))
-        for name in ("steps", "seed", "init", "loss", "optimizer", "content_weight", "style_weight", "tv_weight")
-    }
-    found = hashlib.sha256(json.dumps([spec.text, settings]).encode())
+    changed = spec.path.stat().st_mtime_ns if spec.path is not None else None  # a checkpoint that trains on
+    found = hashlib.sha256(json.dumps([spec.text, changed, settings_of(config)]).encode())
     for picture in (subject.content, subject.style):
         found.update(picture.mul(255).round().byte().numpy().tobytes())
     return found.hexdigest()[:12]

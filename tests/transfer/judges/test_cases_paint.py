@@ -1,0 +1,71 @@
+import dataclasses
+
+import pytest
+import torch
+
+from transfer.judges import cases_paint
+from transfer.judges.cases import Subject
+from transfer.judges.cases_paint import RANDOM, STYLE_WEIGHTS, Painter, paint_cases
+
+
+@pytest.fixture
+def subject(content, style):
+    return Subject("boat-waves", content, style, content, style)
+
+
+@pytest.fixture
+def loaded(monkeypatch, backbone):
+    """The specs of the networks that were loaded, all of them tiny in truth."""
+    specs = []
+
+    def load(spec):
+        specs.append(spec.text)
+        return backbone
+
+    monkeypatch.setattr(cases_paint, "load_backbone", load)
+    return specs
+
+
+def painter_in(folder, cpu):
+    return Painter(folder / "images", folder.parent, cpu, "fp32")
+
+
+def paint_all(painter, subject, **changes):
+    arguments = {"specs": ("vgg16@random",), "steps": 2, "seed": 0} | changes
+    return list(paint_cases(painter, subject, **arguments))
+
+
+def test_each_network_paints_once_and_later_runs_find_it(subject, loaded, tmp_path, cpu):
+    first = painter_in(tmp_path / "one", cpu)
+    cases = paint_all(first, subject)
+    kinds = [(case.kind, case.series, case.amount) for case in cases]
+    assert kinds == [
+        ("random_network", "", 1.0),
+        ("painting", "", 1.0),
+        ("synthesis", "", 1.0),
+        *(("painting", "dose/weight", weight) for weight in STYLE_WEIGHTS),
+    ]
+    assert [case.painter for case in cases] == ["", *["vgg16-random0"] * 6]
+    # The default weight is one of the series, and is painted once.
+    assert (first.painted, first.found) == (6, 1)
+    assert loaded == [RANDOM, "vgg16@random"]
+    assert all(not torch.equal(case.picture, subject.content) for case in cases)
+
+    loaded.clear()
+    second = painter_in(tmp_path / "two", cpu)
+    again = paint_all(second, subject)
+    assert (second.painted, second.found) == (0, 7)
+    assert loaded == []
+    assert all(torch.equal(a.picture, b.picture) for a, b in zip(cases, again, strict=True))
+    assert len(list((tmp_path / "two" / "images").iterdir())) == len(list((tmp_path / "one" / "images").iterdir()))
+
+
+@pytest.mark.parametrize("changed", ["steps", "picture"])
+def test_other_settings_or_pictures_are_painted_anew(subject, loaded, tmp_path, cpu, changed):
+    paint_all(painter_in(tmp_path / "one", cpu), subject, specs=())
+    second = painter_in(tmp_path / "two", cpu)
+    if changed == "steps":
+        paint_all(second, subject, specs=(), steps=3)
+    else:
+        paint_all(second, dataclasses.replace(subject, style=subject.style.flip(3)), specs=())
+    assert (second.painted, second.found) == (1, 0)
