@@ -24,6 +24,7 @@ from results_file import write_results
 from nstkit import hardware
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
+from nstkit.backbones.repair import settle_batchnorm
 from nstkit.backbones.spec import parse_backbone
 from nstkit.config import Precision
 from nstkit.errors import UserError
@@ -34,7 +35,7 @@ from transfer.judges.panel import Panel, load_panel
 from transfer.objective import Objective
 from transfer.painting import Step, paint
 from transfer.sample import sample_content, sample_style
-from transfer.stylize import load_for
+from transfer.stylize import fitted, load_for
 
 LABEL_PX = 26
 CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 300)
@@ -106,10 +107,11 @@ def paint_cell(
         with Image.open(path) as found:
             return json.loads(found.text["row"]), found.convert("RGB")
     row: dict[str, Any] = {"backbone": spec.label, "pair": pair or "samples", "size_px": size, "variant": name}
-    config = TransferConfig(**{"size": size, "steps": settings.steps, **given}).resolved()
+    config = TransferConfig(**{"size": size, "steps": settings.steps, **given})
     content, style = (image.to(device) for image in read_pair(settings, pair, size))
     try:
         extractor = load_for(spec, config).to(device)
+        config = fitted(config, extractor)
         mode = config.mode
         trace: list[tuple[int, float, float]] = []
         measure = cost_of(load_backbone(own).to(device), content, style, precision) if mode == "transfer" else None
@@ -148,8 +150,6 @@ def paint_cell(
 def cost_of(backbone: Backbone, content: torch.Tensor, style: torch.Tensor, precision: Precision) -> Any:
     """Return the function of a picture that all variants are compared by."""
     if backbone.is_random:
-        from nstkit.backbones.repair import settle_batchnorm
-
         settle_batchnorm(backbone, [content, style])
     config = TransferConfig(tv_weight=0.0).resolved()
     objective = Objective(backbone, content, style, config, precision)
@@ -202,7 +202,8 @@ def describe(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{about}: {row['error'][:90]}"
     judged = " ".join(f"{tag.split('/')[1][:3]} {row[tag]:.3f}" for tag in KEPT_JUDGES if tag in row)
-    return f"{about} | st {row['loss/style']:.3f} co {row['loss/content']:.2f} cost {row['cost']} {row['time_s']:.0f}s {judged}"
+    losses = f"st {row['loss/style']:.3f} co {row['loss/content']:.2f} cost {row['cost']}"
+    return f"{about} | {losses} {row['time_s']:.0f}s {judged}"
 
 
 def draw_sheet(tiles: list[tuple[Image.Image, str]], columns: int) -> Image.Image:

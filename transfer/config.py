@@ -20,6 +20,7 @@ CanvasKind = Literal["pixels", "fourier"]
 START_PICTURES = ("content", "style", "noise", "grey")
 STEPS = 150
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
+PATCH_PX = 4  # a network that sees nothing finer paints a grid of patches
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
 
 WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total variation
@@ -29,7 +30,7 @@ WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total var
 }
 LR: dict[CanvasKind, dict[Optimizer, float | None]] = {  # that of sgd follows from the first gradient
     "pixels": {"lbfgs": 1.0, "adam": 0.02, "nadam": 0.02, "sgd": None},
-    "fourier": {"lbfgs": 1.0, "adam": 0.05, "nadam": 0.05, "sgd": None},
+    "fourier": {"lbfgs": 1.0, "adam": 0.1, "nadam": 0.1, "sgd": None},
 }
 
 
@@ -67,11 +68,12 @@ class TransferConfig(CommandConfig):
     one more for each doubling."""
     octaves: int = 1
     """Sizes at which every loss is taken at once: 2 adds half the size, 3 a quarter. Coarser strokes and less noise."""
-    optimizer: Optimizer = "lbfgs"
-    """lbfgs = L-BFGS kept inside the range of colours; adam, nadam and sgd do not care about the scale of the loss."""
+    optimizer: Optimizer | None = None
+    """lbfgs = L-BFGS kept inside the range of colours; adam, nadam and sgd do not care about the scale of the loss.
+    None = lbfgs, and with jitter adam."""
     lr: float | None = None
     """Step size. None = 1 for lbfgs (a factor on its own), 0.02 for adam and nadam (in units of the range of colours;
-    0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
+    0.1 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
     lr_decay: float = 1.0
     """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
     history: int = 10
@@ -80,8 +82,9 @@ class TransferConfig(CommandConfig):
     """Of lbfgs. backtrack = the full step, shortened where the loss rises; wolfe = strong Wolfe conditions."""
     average: float = 0.0
     """Decay of a running mean over the canvases, which is then the result, such as 0.98. 0 = the best canvas."""
-    jitter: int = 0
-    """Shift the canvas by up to so many px in each evaluation, against grid patterns; not for lbfgs."""
+    jitter: int | None = None
+    """Shift the canvas by up to so many px in each evaluation, which lbfgs cannot. None = 0, and twice the stride for a
+    network that sees no finer than patches of 4 px and more (ConvNeXt, Swin, ViT), which would paint their grid."""
     canvas: CanvasKind = "fourier"
     """fourier = the spectrum of decorrelated colours, which paints coarse and fine structure alike, and no noise;
     pixels = the picture itself."""
@@ -161,8 +164,12 @@ class TransferConfig(CommandConfig):
         for name in ("style_taps", "content_taps"):
             split_weights(getattr(self, name), _flag(name))
 
-    def resolved(self) -> "TransferConfig":
-        """Return the settings with every None that depends on others filled in."""
+    def resolved(self, finest_stride: int = 1) -> "TransferConfig":
+        """Return the settings with every None that depends on others, or on the network, filled in.
+
+        Args:
+            finest_stride: of the network's maps [px].
+        """
         given = (self.content_weight, self.style_weight, self.tv_weight)
         content, style, tv = (
             default if value is None else value for value, default in zip(given, WEIGHTS[self.loss], strict=True)
@@ -171,12 +178,18 @@ class TransferConfig(CommandConfig):
             content = 0.0
         elif self.mode == "content":
             style = 0.0
+        jitter = self.jitter
+        if jitter is None:
+            jitter = 2 * finest_stride if finest_stride >= PATCH_PX and self.optimizer != "lbfgs" else 0
+        optimizer = self.optimizer or ("adam" if jitter else "lbfgs")
         return replace(
             self,
+            jitter=jitter,
+            optimizer=optimizer,
             content_weight=content,
             style_weight=style,
             tv_weight=tv,
-            lr=self.lr or LR[self.canvas][self.optimizer],
+            lr=self.lr or LR[self.canvas][optimizer],
             steps=self.steps or (STEPS if self.seconds is None else UNLIMITED_STEPS),
             scales=self.scales or 1 + max(0, math.ceil(math.log2(self.size / ONE_SCALE_PX))),
             init=self.init or ("content" if self.mode == "transfer" else "noise"),

@@ -42,7 +42,7 @@ def stylize(
     Raises:
         nstkit.errors.UserError: for a backbone, tap or setting that cannot be used.
     """
-    config = TransferConfig(**settings).resolved()
+    config = TransferConfig(**settings)
     if (content is None) != (config.mode == "texture") or (style is None) != (config.mode == "content"):
         raise UserError(f"mode {config.mode}: {NEEDED[config.mode]}.")
     device = hardware.choose_device(config.device)
@@ -55,8 +55,14 @@ def stylize(
     ]
     if not isinstance(backbone, Backbone):
         backbone = load_for(parse_backbone(backbone), config)
-    result = paint(*images, backbone.to(device), config, precision).image
+    backbone = backbone.to(device)
+    result = paint(*images, backbone, fitted(config, backbone), precision).image
     return result if isinstance(style if content is None else content, Tensor) else to_picture(result)
+
+
+def fitted(config: TransferConfig, backbone: Backbone) -> TransferConfig:
+    """Return the settings resolved for a backbone."""
+    return config.resolved(min(tap.stride for tap in backbone.taps.values()))
 
 
 def load_for(spec: BackboneSpec, config: TransferConfig) -> Backbone:
