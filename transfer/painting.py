@@ -168,11 +168,11 @@ def paint(
         pictures = [None if picture is None else _scaled(picture, size, scale.size) for picture in (content, style)]
         start = start_picture(config.init, *pictures, config.seed)
         image = start if image is None else resize(image, scale.size)
-        objective = Objective(backbone, *pictures, config, precision, start)
-        canvas = build_canvas(config.canvas, image)
-        optimizer = build_optimizer(config, canvas, optimizer)
         kept = Kept(config, number)
         try:
+            objective = Objective(backbone, *pictures, config, precision, start)
+            canvas = build_canvas(config.canvas, image)
+            optimizer = build_optimizer(config, canvas, optimizer)
             _optimize(objective, canvas, optimizer, config, scale, kept, started, report)
         except KeyboardInterrupt:
             if kept.seen == 0:
@@ -187,10 +187,11 @@ def paint(
         if is_interrupted:
             break
     scalars = kept.scalars
-    if scalars is None:
+    if scalars is None or scale.size != size:
         image = resize(image, size)
-        if is_interrupted:
-            objective = Objective(backbone, content, style, config, precision, image)
+        if is_interrupted:  # maybe at a smaller size, whose losses are not those of the whole picture
+            start = start_picture(config.init, content, style, config.seed)
+            objective = Objective(backbone, content, style, config, precision, start)
         with torch.no_grad():
             scalars = _as_numbers(objective(image))
     time_s = time.perf_counter() - started
