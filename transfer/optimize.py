@@ -92,6 +92,8 @@ class ProjectedLbfgs:
             self._length = self._search.send((loss, self._slope(gradient)))
         except StopIteration as end:
             self._search, self._length = None, end.value
+            if self._length == 0:
+                self._pairs.clear()  # or the next search would try the same lengths of the same direction
             self._move()
             return self._trials[self._length]
         self._move()
