@@ -66,7 +66,7 @@ class FourierCanvas:
         self._size = tuple(start.shape[2:])
         self._weights = _frequency_weights(*self._size).to(start)
         self._colours = COLOURS.to(start)
-        logits = torch.logit(start.detach().float(), eps=DARKEST)
+        logits = torch.logit(start.detach(), eps=DARKEST)
         planes = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._colours), logits)
         spectrum = torch.view_as_real(torch.fft.rfft2(planes, norm="ortho"))
         self.parameters = (spectrum / self._weights).contiguous().requires_grad_(True)
