@@ -47,10 +47,12 @@ def style_of_content_size(draw_picture):
 
 @pytest.fixture
 def settings():
-    """Return resolved settings of the CPU in float32."""
+    """Return resolved settings of the CPU in float32, for a canvas of pixels."""
 
     def make(**given):
-        return TransferConfig(**{"device": "cpu", "precision": "fp32", "quiet": True, **given}).resolved()
+        return TransferConfig(
+            **{"device": "cpu", "precision": "fp32", "canvas": "pixels", "quiet": True, **given}
+        ).resolved()
 
     return make
 

@@ -1,12 +1,13 @@
-"""The first canvas."""
+"""The first picture, and the canvases that show it."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from nstkit.errors import UserError
 from nstkit.pictures import read_picture, to_tensor
-from transfer.canvas import start_canvas
+from transfer.canvas import DARKEST, FourierCanvas, PixelCanvas, build_canvas, resize, start_picture
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def file(tmp_path, draw_picture):
 @pytest.mark.parametrize("init", ["content", "style", "noise", "grey", "file"])
 def test_every_start_has_the_contents_size_and_range(init, content, style, file):
     for picture in (content, content.to(memory_format=torch.channels_last)):
-        canvas = start_canvas(str(file) if init == "file" else init, picture, style, seed=0)
+        canvas = start_picture(str(file) if init == "file" else init, picture, style, seed=0)
         assert canvas.shape == content.shape
         assert canvas.dtype == torch.float32
         assert canvas.is_contiguous()
@@ -28,18 +29,18 @@ def test_every_start_has_the_contents_size_and_range(init, content, style, file)
 
 
 def test_content_is_copied(content, style):
-    canvas = start_canvas("content", content, style, seed=0)
+    canvas = start_picture("content", content, style, seed=0)
     torch.testing.assert_close(canvas, content, rtol=0, atol=0)
     canvas.zero_()
     assert content.max() > 0
 
 
 def test_grey_is_grey(content, style):
-    assert (start_canvas("grey", content, style, seed=0) == 0.5).all()
+    assert (start_picture("grey", content, style, seed=0) == 0.5).all()
 
 
 def test_noise_is_uniform_and_the_seeds(content, style):
-    first, again, other = (start_canvas("noise", content, style, seed) for seed in (3, 3, 4))
+    first, again, other = (start_picture("noise", content, style, seed) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.mean() == pytest.approx(1 / 2, abs=0.02)
@@ -49,14 +50,14 @@ def test_noise_is_uniform_and_the_seeds(content, style):
 @pytest.mark.parametrize("init", ["style", "file"])
 def test_other_pictures_are_stretched(init, content, style, file):
     source = to_tensor(read_picture(file)) if init == "file" else style
-    canvas = start_canvas(str(file) if init == "file" else init, content, style, seed=0)
+    canvas = start_picture(str(file) if init == "file" else init, content, style, seed=0)
     # Compared on a coarse grid: each part of the picture lies where it lay.
     coarse, expected = (adaptive_avg_pool2d(image, 4) for image in (canvas, source))
     torch.testing.assert_close(coarse, expected, rtol=0, atol=0.06)
 
 
 def test_style_of_the_contents_size_is_taken_as_it_is(content, style_of_content_size):
-    canvas = start_canvas("style", content, style_of_content_size, seed=0)
+    canvas = start_picture("style", content, style_of_content_size, seed=0)
     torch.testing.assert_close(canvas, style_of_content_size)
     canvas.zero_()
     assert style_of_content_size.max() > 0
@@ -64,7 +65,7 @@ def test_style_of_the_contents_size_is_taken_as_it_is(content, style_of_content_
 
 def test_unknown_word_is_refused_with_what_is_allowed(content, style):
     with pytest.raises(UserError, match=r"--init nose: no such picture. Allowed: content, style, noise, grey, or"):
-        start_canvas("nose", content, style, seed=0)
+        start_picture("nose", content, style, seed=0)
 
 
 def test_file_that_is_no_picture_is_refused(content, style, tmp_path):
@@ -72,4 +73,109 @@ def test_file_that_is_no_picture_is_refused(content, style, tmp_path):
     path.write_text("hello")
     for wrong in (path, tmp_path):
         with pytest.raises(UserError, match="not a readable picture"):
-            start_canvas(str(wrong), content, style, seed=0)
+            start_picture(str(wrong), content, style, seed=0)
+
+
+@pytest.mark.parametrize("init", ["noise", "grey", "style", "file"])
+def test_texture_starts_at_the_styles_size(init, style, file):
+    picture = start_picture(str(file) if init == "file" else init, None, style, seed=0)
+    assert picture.shape == style.shape
+    assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_picture_that_is_not_there_is_no_start(content, style):
+    with pytest.raises(UserError, match="--init content: there is no content picture in this mode"):
+        start_picture("content", None, style, seed=0)
+    with pytest.raises(UserError, match="--init style: there is no style picture in this mode"):
+        start_picture("style", content, None, seed=0)
+
+
+def test_resized_picture_keeps_its_range_and_its_parts(content):
+    assert resize(content, (40, 48)) is content
+    extreme = (content > 0.5).float()
+    for size in ((20, 24), (80, 96), (36, 44)):
+        resized = resize(extreme, size)
+        assert resized.shape == (1, 3, *size)
+        assert 0 <= resized.min() <= resized.max() <= 1
+        coarse, expected = (adaptive_avg_pool2d(image, 4) for image in (resized, extreme))
+        torch.testing.assert_close(coarse, expected, rtol=0, atol=0.08)
+
+
+# Canvases
+
+
+def random_picture(size, seed=0):
+    return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("kind", ["pixels", "fourier"])
+@pytest.mark.parametrize("size", [(40, 48), (41, 48), (40, 47), (33, 35), (1, 5), (2, 2)])
+def test_canvas_shows_the_start(kind, size):
+    start = random_picture(size)
+    start[..., 0], start[..., -1] = 0, 1  # black and white, which a sigmoid does not reach
+    canvas = build_canvas(kind, start)
+    image = canvas.image()
+    assert image.shape == start.shape
+    assert image.dtype == torch.float32
+    assert (image - start).abs().max() < (1e-9 if kind == "pixels" else DARKEST + 1e-5) < 1 / 255
+    assert canvas.parameters.is_leaf
+    assert canvas.parameters.requires_grad
+    assert 0 <= image.min() <= image.max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["pixels", "fourier"])
+def test_start_is_not_changed_by_the_canvas(kind, content):
+    before = content.clone()
+    canvas = build_canvas(kind, content)
+    with torch.no_grad():
+        canvas.parameters.add_(0.3)
+    assert torch.equal(content, before)
+    assert not torch.equal(canvas.image(), before)
+
+
+def test_pixels_are_bounded_and_the_spectrum_is_not():
+    start = random_picture((6, 7))
+    assert PixelCanvas(start).range == (0, 1)
+    canvas = FourierCanvas(start)
+    assert canvas.range is None
+    with torch.no_grad():
+        canvas.parameters.add_(100 * torch.randn(canvas.parameters.shape, generator=torch.Generator().manual_seed(1)))
+    assert 0 <= canvas.image().min() <= canvas.image().max() <= 1
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 4), (4, 5), (3, 3)])
+def test_gradient_of_the_spectrum(size):
+    canvas = FourierCanvas(random_picture(size).double())
+
+    def picture(parameters):
+        canvas.parameters = parameters
+        return canvas.image()
+
+    assert torch.autograd.gradcheck(picture, canvas.parameters.detach().requires_grad_())
+
+
+def test_spectrum_by_numpy():
+    start = random_picture((6, 9)).double()
+    canvas = FourierCanvas(start)
+    values = np.clip(start[0].numpy(), DARKEST, 1 - DARKEST)
+    logits = np.log(values / (1 - values))
+    colours = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+    colours /= np.linalg.norm(colours, axis=0).max()
+    planes = np.tensordot(np.linalg.inv(colours), logits, 1)
+    spectrum = np.fft.rfft2(planes) / np.sqrt(6 * 9)
+    frequency = np.hypot(np.fft.fftfreq(6)[:, None], np.fft.rfftfreq(9)[None])
+    weights = 1 / np.maximum(frequency, 1 / 9)
+    weights /= np.sqrt((weights**2).mean())
+    found = torch.view_as_complex(canvas.parameters.detach())[0].numpy()
+    np.testing.assert_allclose(found, spectrum / weights, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_of_the_spectrum_moves_coarse_structure_more_than_fine(content):
+    canvas = FourierCanvas(content)
+    moved = {}
+    for name, column in (("coarse", 2), ("fine", 20)):
+        with torch.no_grad():
+            canvas.parameters[0, 0, 2, column, 0] += 1
+            moved[name] = (canvas.image() - content).square().mean().sqrt().item()
+            canvas.parameters[0, 0, 2, column, 0] -= 1
+    assert moved["coarse"] > 3 * moved["fine"] > 0

@@ -6,7 +6,7 @@ import pytest
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import UserError
-from transfer.config import START_PICTURES, WEIGHTS, TransferConfig
+from transfer.config import START_PICTURES, STEPS, UNLIMITED_STEPS, WEIGHTS, TransferConfig, split_weights
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,50 @@ def test_weights_that_are_given_stay_even_zero():
     assert (config.content_weight, config.style_weight, config.tv_weight) == (0, 3, 0.5)
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), [("lbfgs", 1.0), ("adam", 0.02)])
-def test_each_optimizer_has_its_own_step(optimizer, lr):
-    assert TransferConfig(optimizer=optimizer).resolved().lr == lr
+@pytest.mark.parametrize(("optimizer", "pixels", "fourier"), [("lbfgs", 1.0, 1.0), ("adam", 0.02, 0.05)])
+def test_each_optimizer_has_its_own_step(optimizer, pixels, fourier):
+    assert TransferConfig(optimizer=optimizer, canvas="pixels").resolved().lr == pixels
+    assert TransferConfig(optimizer=optimizer, canvas="fourier").resolved().lr == fourier
     assert TransferConfig(optimizer=optimizer, lr=0.3).resolved().lr == 0.3
+
+
+def test_step_of_sgd_is_left_to_the_first_gradient():
+    assert TransferConfig(optimizer="sgd").resolved().lr is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights", "init"),
+    [("transfer", (1, 10), "content"), ("texture", (0, 10), "noise"), ("content", (1, 0), "noise")],
+)
+def test_each_mode_has_its_parts_and_its_start(mode, weights, init):
+    config = TransferConfig(mode=mode).resolved()
+    assert (config.content_weight, config.style_weight) == weights
+    assert config.init == init
+    assert TransferConfig(mode=mode, init="grey").resolved().init == "grey"
+
+
+@pytest.mark.parametrize(("mode", "init"), [("texture", "content"), ("content", "style")])
+def test_start_that_the_mode_does_not_have_is_refused(mode, init):
+    with pytest.raises(UserError, match=f"--init {init}: --mode {mode} has no {init} picture. Give noise or grey"):
+        TransferConfig(mode=mode, init=init)
+
+
+@pytest.mark.parametrize(("size", "scales"), [(32, 1), (768, 1), (769, 2), (1536, 2), (1537, 3), (4000, 4)])
+def test_scales_follow_from_the_size(size, scales):
+    assert TransferConfig(size=size).resolved().scales == scales
+    assert TransferConfig(size=size, scales=5).resolved().scales == 5
+
+
+def test_steps_are_150_or_what_the_seconds_allow():
+    assert TransferConfig().resolved().steps == STEPS == 150
+    assert TransferConfig(seconds=3.0).resolved().steps == UNLIMITED_STEPS
+    assert TransferConfig(seconds=3.0, steps=7).resolved().steps == 7
 
 
 def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
     config = TransferConfig().resolved()
     open_ones = {name for name, value in settings_of(config).items() if value is None}
-    assert open_ones <= {"arch", "out", "run_name"}
+    assert open_ones <= {"arch", "out", "run_name", "seconds"}
     assert config.resolved() == config
 
 
@@ -40,8 +74,12 @@ def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
     [
         ({"size": 31}, "--size 31 (at least 32)"),
         ({"steps": 0}, "--steps 0 (at least 1)"),
-        ({"style_weight": -1.0}, "--style-weight -1.0 (0 or more)"),
-        ({"tv_weight": -0.1}, "--tv-weight -0.1 (0 or more)"),
+        ({"style_weight": -1.0}, "--style-weight -1.0 (at least 0)"),
+        ({"tv_weight": -0.1}, "--tv-weight -0.1 (at least 0)"),
+        ({"octaves": 0, "scales": 0}, "--scales 0 (at least 1), --octaves 0 (at least 1)"),
+        ({"jitter": -1, "optimizer": "adam"}, "--jitter -1 (at least 0)"),
+        ({"temperature": 0.0, "seconds": -2.0}, "--seconds -2.0 (above 0), --temperature 0.0 (above 0)"),
+        ({"average": 1.0}, "--average 1.0 (0 or more, below 1)"),
         ({"lr": 0.0}, "--lr 0.0 (above 0)"),
         ({"backbone": ()}, "--backbone without a name (one or more)"),
     ],
@@ -50,6 +88,29 @@ def test_what_cannot_be_painted_is_refused(wrong, message):
     with pytest.raises(UserError) as error:
         TransferConfig(**wrong)
     assert str(error.value) == f"out of range: {message}."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"jitter": 2}, "--jitter .* lbfgs cannot use. Add --optimizer adam"),
+        ({"smoothing": "scale"}, "--smoothing scale changes nothing under --loss relative"),
+        ({"style_taps": ("relu1_1=heavy",)}, "--style-taps relu1_1=heavy: the weight is no number above 0"),
+        ({"content_taps": ("a", "b=0")}, "--content-taps b=0: the weight is no number above 0"),
+        ({"content_taps": ("b=inf",)}, "--content-taps b=inf: the weight is no number above 0"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        TransferConfig(**wrong)
+
+
+def test_weights_of_taps():
+    assert split_weights(("relu1_1=2.5", "stage2", "layer1.0=1e-3"), "--style-taps") == {
+        "relu1_1": 2.5,
+        "stage2": 1.0,
+        "layer1.0": 0.001,
+    }
 
 
 def test_all_mistakes_stand_in_one_line():
@@ -64,7 +125,7 @@ def test_command_line_takes_several_names_and_files():
     assert config.content == (Path("x.png"), Path("dir"))
     assert config.style_taps == ("relu1_1", "relu2_1")
     assert config.loss == "neural-style"
-    assert config.init in START_PICTURES
+    assert config.resolved().init in START_PICTURES
 
 
 def test_wrong_choice_ends_with_code_2_and_names_the_choices(capsys):

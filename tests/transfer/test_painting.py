@@ -7,7 +7,8 @@ import torch
 
 from nstkit.errors import UserError
 from transfer import painting
-from transfer.losses import Objective
+from transfer.config import WEIGHTS
+from transfer.objective import Objective
 from transfer.painting import paint
 
 
@@ -26,13 +27,25 @@ def recorder():
     return Recorder()
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-@pytest.mark.parametrize("loss", ["relative", "gatys", "neural-style"])
-def test_the_loss_falls_and_the_picture_stays_in_range(optimizer, loss, backbone, content, style, settings):
-    config = settings(steps=25, optimizer=optimizer, loss=loss)
-    objective = Objective(backbone, content, style, config, "fp32")
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"optimizer": optimizer, "loss": loss} for optimizer in ("lbfgs", "adam") for loss in WEIGHTS),
+        *({"canvas": "fourier", "optimizer": optimizer} for optimizer in ("lbfgs", "adam", "nadam", "sgd")),
+        {"line_search": "wolfe"},
+        {"optimizer": "nadam"},
+        {"optimizer": "sgd"},
+        {"optimizer": "adam", "normalize_gradients": True, "loss": "neural-style", "tv_weight": 0.0},
+        {"smoothing": "softmax"},
+        {"equalize": "gradient"},
+    ],
+    ids=lambda given: " ".join(map(str, given.values())),
+)
+def test_the_loss_falls_and_the_picture_stays_in_range(given, backbone, content, style, settings):
+    config = settings(steps=10, style_taps=("relu1_1", "relu2_1", "relu3_1"), content_taps=("relu3_2",), **given)
+    objective = Objective(backbone, content, style, config, "fp32", content)
     result = paint(content, style, backbone, config, "fp32")
-    assert result.scalars["loss/total"] < 0.75 * objective(content)["loss/total"].item()
+    assert result.scalars["loss/total"] < 0.9 * objective(content)["loss/total"].item()
     assert result.image.shape == content.shape
     assert 0 <= result.image.min() <= result.image.max() <= 1
     assert not result.is_interrupted
@@ -80,7 +93,14 @@ def test_best_of_all_steps_is_returned_not_the_last(backbone, content, style, se
 
 @pytest.mark.parametrize("init", ["noise", "grey", "style"])
 def test_other_starts_lead_towards_the_content(init, backbone, content, style, settings, recorder):
-    paint(content, style, backbone, settings(steps=30, init=init, style_weight=0.0), "fp32", recorder)
+    paint(
+        content,
+        style,
+        backbone,
+        settings(steps=12, init=init, style_weight=0.0, content_taps=("relu2_1",)),
+        "fp32",
+        recorder,
+    )
     first, last = recorder.steps[0][1], recorder.steps[-1][1]
     assert last["loss/content"] < 0.5 * first["loss/content"]
 
@@ -120,7 +140,7 @@ def test_interrupt_returns_the_best_so_far(backbone, content, style, settings, r
 
 def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, settings, monkeypatch):
     class Slow(Objective):
-        def __call__(self, canvas):
+        def __call__(self, *given):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(painting, "Objective", Slow)
@@ -131,8 +151,8 @@ def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_loss_that_is_not_finite_is_the_users_to_mend(optimizer, backbone, content, style, settings, monkeypatch):
     class Broken(Objective):
-        def __call__(self, canvas):
-            losses = super().__call__(canvas)
+        def __call__(self, *given):
+            losses = super().__call__(*given)
             return {**losses, "loss/total": losses["loss/total"] * math.nan}
 
     monkeypatch.setattr(painting, "Objective", Broken)
@@ -156,6 +176,6 @@ def test_picture_too_small_for_the_taps_is_refused(backbone, content, style, set
 
 
 def test_bfloat16_paints_too(backbone, content, style, settings):
-    full, half = (paint(content, style, backbone, settings(steps=15), precision) for precision in ("fp32", "bf16"))
+    full, half = (paint(content, style, backbone, settings(steps=8), precision) for precision in ("fp32", "bf16"))
     assert half.image.dtype == torch.float32
-    assert half.scalars["loss/total"] < 1.2 * full.scalars["loss/total"] < 6
+    assert half.scalars["loss/total"] < 1.2 * full.scalars["loss/total"] < 9
