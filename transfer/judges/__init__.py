@@ -1,10 +1,9 @@
-"""Judges of a stylized picture that use no network: colours, texture, and what is left of the content.
+"""Judges of a stylized picture. `transfer.judges.panel` has them all; here are three that use no network.
 
-They describe a picture; they do not say whether it is a good one. All three are easily fooled: a plain recolouring has
+These describe a picture; they do not say whether it is a good one. All three are easily fooled: a plain recolouring has
 the style's colours, an even blend of photograph and painting can come nearer to the style's colours than a good
 painting and keeps more of the content, and colour histograms and sliced Wasserstein distances have rated published
-paintings worse than noise. They hold the place of later verdicts that are tested against such cases. Until then read
-them beside the picture, not in its place, and only compare values of one pair of content and style.
+paintings worse than noise. The panel's verdicts, `judge/style` and `judge/artefacts`, are made against such cases.
 """
 
 import torch

@@ -39,9 +39,9 @@ def style_frauds(content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs
 
     Returns:
         Pictures (1, 3, ., .) in [0, 1]: the content, recoloured, recoloured under noise, and with half and three
-        quarters of the style picture shining through; the style with scrambled phases (its colours and spectrum without strokes) and
-        blurred; white noise and drawn patterns in the style's colours; and a painting in another hand, in its own
-        colours and in the style's (where the style is not that very painting).
+        quarters of the style picture shining through; the style with scrambled phases (its colours and spectrum, no
+        strokes) and blurred; white noise and drawn patterns in the style's colours; a painting in another hand, in its
+        own colours and in the style's (unless it is the style).
     """
     recoloured = match_colours(content, style)
     stretched = F.interpolate(style, content.shape[-2:], mode="bilinear", antialias=True)

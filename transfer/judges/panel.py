@@ -25,6 +25,7 @@ from transfer.judges.local_weights import local_specs
 from transfer.judges.network_judge import NetworkJudge
 from transfer.judges.perceptual import read_channel_weights
 from transfer.judges.sliced_wasserstein import check_picture
+from transfer.judges.validity import is_trusted
 
 JUDGE_PX = 256
 """Longer side at which networks look at pictures."""
@@ -35,8 +36,9 @@ STYLE = Measure(
     unit="",
     range=(-2.0, 2.0),
     higher_is_better=True,
-    source="mean of the margins of style identification (judge/style_margin/lp and /gram) over the judging networks",
+    source="mean of the margins of style identification, judge/style_margin/lp and /gram, over the judging networks",
 )
+VERDICTS = ("judge/style_margin/lp@", "judge/style_margin/gram@")
 GUARDS = {
     "ghost": Measure(
         "judge/artefacts/ghost", ghost, "correlation", (0.0, 1.0), False, "partial correlation with the style picture"
@@ -113,12 +115,8 @@ class Panel:
             **{GUARDS[name].name: value for name, value in guards.items()},
         }
         seen = self._judge_by_networks(picture, aligned, style)
-        margins = [
-            value
-            for name, value in seen.items()
-            if name.startswith(("judge/style_margin/lp@", "judge/style_margin/gram@"))
-        ]
-        verdict = {STYLE.name: STYLE.function(margins)} if margins else {}
+        margins = trusted({name: value for name, value in seen.items() if name.startswith(VERDICTS)})
+        verdict = {STYLE.name: STYLE.function(list(margins.values()))} if margins else {}
         return {**verdict, **values, **seen}
 
     def _judge_by_networks(self, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
@@ -173,6 +171,11 @@ def load_panel(
         NetworkJudge(label, load_backbone(spec).to(device), read_channel_weights(spec)) for label, spec in kept.items()
     )
     return Panel(networks, dict(styles or {}), dict(contents or {}), notes, device)
+
+
+def trusted(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of those measures that did not fail their test on known pictures; all where each failed."""
+    return {name: value for name, value in values.items() if is_trusted(name) is not False} or dict(values)
 
 
 def is_same_network(a: BackboneSpec, b: BackboneSpec) -> bool:

@@ -1,5 +1,6 @@
 """Distances between two folders of pictures. They need many: below the least counts there is no value."""
 
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -64,7 +65,9 @@ def set_distances(
     if least >= FID_SAMPLES_PER_FEATURE * pool.num_features:
         distances[FID.name] = FrechetInceptionDistance(feature=identity, normalize=False)
     if least >= KID_MIN_SAMPLES:
-        distances[KID.name] = KernelInceptionDistance(feature=identity, subsets=1, subset_size=least)
+        with warnings.catch_warnings():  # that it keeps all features, which are pooled here
+            warnings.simplefilter("ignore", UserWarning)
+            distances[KID.name] = KernelInceptionDistance(feature=identity, subsets=1, subset_size=least)
     values = {}
     for name, distance in distances.items():
         distance.update(target, real=True)

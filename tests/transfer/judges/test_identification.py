@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+
+from transfer.judges.identification import (
+    StyleFacts,
+    gram_distance,
+    gram_similarities,
+    local_patterns,
+    margin_of,
+    rank_of,
+    sample_patches,
+    style_facts,
+    vote_shares,
+)
+
+
+def maps(seed: int, channels: int = 6, size: int = 12, scale: float = 1.0) -> torch.Tensor:
+    return scale * torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def facts_of(*features: torch.Tensor, seed: int = 0) -> StyleFacts:
+    return style_facts(features, features, seed)
+
+
+def test_patches_are_windows_of_the_map_with_unit_length():
+    features = maps(0)
+    patches = sample_patches(features, 1000, seed=3)
+    windows = torch.nn.functional.unfold(features, 3)[0].T
+    windows = windows / windows.norm(dim=1, keepdim=True)
+    assert patches.shape == (100, 54)
+    assert (patches @ windows.T).amax(1) == pytest.approx(torch.ones(100), abs=1e-5)
+    assert torch.allclose(sample_patches(features, 20, seed=3), patches[:20])
+
+
+def test_votes_against_a_loop():
+    picture, candidates = facts_of(maps(0)), {name: facts_of(maps(seed)) for seed, name in enumerate("abc", start=1)}
+    nearest = [
+        max("abc", key=lambda name: float((candidates[name].patches[0] @ patch).max())) for patch in picture.patches[0]
+    ]
+    shares = vote_shares(picture, candidates)
+    assert shares == pytest.approx({name: nearest.count(name) / len(nearest) for name in "abc"})
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_candidate_with_more_patches_has_no_advantage():
+    small, large = facts_of(maps(1, size=6)), facts_of(maps(2, size=40))
+    shares = vote_shares(facts_of(maps(0, size=30)), {"small": small, "large": large})
+    assert 0.3 < shares["small"] < 0.7
+
+
+def test_gram_cosine_against_numpy():
+    picture, content, style = maps(0), maps(1), maps(2)
+    flat = {name: x[0].flatten(1).double().numpy() for name, x in zip("pcs", (picture, content, style), strict=True)}
+    center = (flat["c"].mean(1) + flat["s"].mean(1))[:, None] / 2
+    scale = np.sqrt(((flat["c"] ** 2).mean(1) + (flat["s"] ** 2).mean(1)) / 2)[:, None]
+    grams = {name: ((x - center) / scale) @ ((x - center) / scale).T for name, x in flat.items()}
+    expected = (grams["p"] * grams["s"]).sum() / np.linalg.norm(grams["p"]) / np.linalg.norm(grams["s"])
+    facts = [facts_of(x) for x in (content, style)]
+    values = gram_similarities(facts_of(picture), {"style": facts[1]}, facts)
+    assert values["style"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_gram_cosine_does_not_see_places_or_channel_scales():
+    features = [maps(seed) for seed in range(3)]
+    order = torch.randperm(144, generator=torch.Generator().manual_seed(9))
+    moved = features[0].flatten(2)[..., order].view_as(features[0])
+    factors = torch.logspace(-1, 1, 6).view(1, 6, 1, 1)
+
+    def value(picture, content, style):
+        facts = facts_of(style)
+        return gram_similarities(facts_of(picture), {"s": facts}, (facts_of(content), facts))["s"]
+
+    assert value(moved, *features[1:]) == pytest.approx(value(*features), abs=1e-4)
+    assert value(*(factors * each for each in features)) == pytest.approx(value(*features), abs=1e-3)
+
+
+def test_dead_channels_and_flat_maps_give_numbers():
+    flat, dead = torch.zeros(1, 6, 12, 12), maps(0) * (torch.arange(6) > 2).view(1, 6, 1, 1)
+    for picture in (flat, dead):
+        for other in (flat, dead, maps(1)):
+            a, b = facts_of(picture), facts_of(other)
+            values = [*gram_similarities(a, {"b": b}, (a, b)).values(), *vote_shares(a, {"b": b}).values()]
+            values += [local_patterns(a, b), gram_distance(a, b)]
+            assert np.isfinite(values).all()
+
+
+def test_a_picture_is_identified_as_itself():
+    candidates = {name: facts_of(maps(seed), maps(seed, 4, 9)) for seed, name in enumerate("abcd")}
+    for name in "abcd":
+        own = candidates[name]
+        for scores in (vote_shares(own, candidates), gram_similarities(own, candidates, (own, candidates["a"]))):
+            assert rank_of(scores, name) == 1
+            assert margin_of(scores, name) > 0
+
+
+def test_local_patterns_fall_when_one_patch_is_repeated():
+    style = facts_of(maps(0))
+    repeated = maps(0)[..., :3, :3].repeat(1, 1, 4, 4)
+    assert local_patterns(style, style) == pytest.approx(1, abs=1e-5)
+    assert local_patterns(facts_of(repeated), style) < 0.75
+
+
+def test_gram_distance_by_hand():
+    assert gram_distance(facts_of(maps(0, scale=2.0)), facts_of(maps(0))) == pytest.approx(3, abs=1e-4)
+
+
+def test_margin_and_rank():
+    scores = {"a": 0.5, "b": 0.75, "c": 0.5}
+    assert [rank_of(scores, name) for name in "abc"] == [3, 1, 3]  # a tie counts against both
+    assert margin_of(scores, "b") == 0.25
+    assert margin_of(scores, "a") == -0.25
+    with pytest.raises(ValueError, match="only candidate"):
+        margin_of({"a": 1.0}, "a")
