@@ -152,6 +152,12 @@ class Backbone(nn.Module):
                     f"{smallest}. Use a larger --size, or shallower taps."
                 ) from error
             raise
+        except IndexError as error:  # a table of relative positions ends
+            height, width = image.shape[2:]
+            raise UserError(
+                f"{self.label} does not take a picture of {width} x {height} px ({error}). Use a smaller --size or "
+                f"another network."
+            ) from error
         finally:
             for handle in handles:
                 handle.remove()

@@ -87,7 +87,8 @@ def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
     if 2 * len(paths) <= len(published):  # none, or modules that give lists, as in HRNet
         by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path) and not _is_inside(path, taps)}
         paths = dict(enumerate(by_stride[stride] for stride in sorted(by_stride)))
-    if len({taps[path].stride for path in paths.values()}) == 1 and (row := _longest_row(taps)):
+    strides = {taps[path].stride for path in paths.values()}
+    if len(strides) == 1 and (row := _longest_row(taps, min(strides))):
         paths = {k: row[math.ceil(len(row) * (k + 1) / 4) - 1] for k in range(4)}
     return [_renamed(taps[path], f"stage{k}") for k, path in paths.items()]
 
@@ -103,9 +104,9 @@ def _is_inside(path: str, taps: dict[str, Tap]) -> bool:
     return False
 
 
-def _longest_row(taps: dict[str, Tap]) -> list[str]:
-    """Return the paths of the longest row of blocks, none where there is none of four."""
-    blocks = [path for path in taps if re.search(r"(^|[._])\d+$", path)]  # blocks.3, layers.encoder_layer_3
+def _longest_row(taps: dict[str, Tap], stride: int) -> list[str]:
+    """Return the paths of the longest row of blocks of this stride, none where there is none of four."""
+    blocks = [path for path, tap in taps.items() if tap.stride == stride and re.search(r"(^|[._])\d+$", path)]
     rows = Counter(path.rpartition(".")[0] for path in blocks)
     parent, count = max(rows.items(), key=lambda row: row[1], default=("", 0))
     return [path for path in blocks if path.rpartition(".")[0] == parent] if count >= 4 else []
@@ -117,7 +118,7 @@ def stem_tap(network: nn.Module, taps: dict[str, Tap], stages: list[Tap]) -> Tap
     Fine texture is painted by it where the first stage is some convolutions deep.
     """
     first = stages[0].path
-    if len({tap.stride for tap in stages}) == 1 and first in (row := _longest_row(taps)):
+    if len({tap.stride for tap in stages}) == 1 and first in (row := _longest_row(taps, stages[0].stride)):
         first = row[0]
     stage = network.get_submodule(first)
     block = re.sub(r"\d+$", "0", first)  # where Twins publishes the last block of a stage, the first one begins it

@@ -175,6 +175,22 @@ def test_other_failures_are_not_taken_for_a_small_picture(image):
         _backbone(_Failing(), {"conv": Tap("conv", "conv", 4, 1)}).features(image, ["conv"])
 
 
+class _Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.register = nn.Conv2d(3, 4, 1), torch.zeros(16)
+
+    def forward(self, image):
+        return self.conv(image + self.register[torch.tensor(image.shape[3] - 1)])
+
+
+def test_picture_beyond_a_table_of_positions_is_one_line(image, user_error):
+    backbone = _backbone(_Table(), {"conv": Tap("conv", "conv", 4, 1)})
+    assert backbone.features(image[..., :16], ["conv"])["conv"].shape[1] == 4
+    with user_error("net does not take a picture of 32 x 40 px", "smaller --size"):
+        backbone.features(image, ["conv"])
+
+
 def test_memory_format_changes_the_layout_and_not_the_maps(vgg, image):
     before = vgg.to_memory_format(torch.contiguous_format).features(image, ["relu1_1", "conv4_1"])
     after = vgg.to_memory_format(torch.channels_last).features(image, ["relu1_1", "conv4_1"])

@@ -135,3 +135,69 @@ def test_weights_of_an_averaged_model(tmp_path, small_vgg):
 def test_a_network_of_its_own_n_averaged_keeps_it(tmp_path):
     torch.save({"n_averaged": torch.ones(2), "conv.weight": torch.ones(3)}, tmp_path / "w.pt")
     assert set(read_weights(tmp_path / "w.pt")) == {"n_averaged", "conv.weight"}
+
+
+# Files of other programs under other names
+
+
+def _gatys(weights, arch):
+    """Return `features.N` weights under the paper's names, as Gatys published them."""
+    places = {f"features.{index}": name for name, index in VGG(arch, norm="none", width=0.0625).taps.items()}
+    return {f"{places[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in weights.items()}
+
+
+def test_gatys_file_takes_blue_green_red_less_the_mean(tmp_path, vgg11_weights, image):
+    weights = _gatys(vgg11_weights, "vgg11")
+    assert "conv5_2.bias" in weights
+    torch.save(weights | {"fc6.weight": torch.zeros(3, 3), "fc6.bias": torch.zeros(3)}, tmp_path / "w.pth")
+    backbone = load_backbone("vgg11@w.pth")
+    bgr = 255 * image[:, [2, 1, 0]] - torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1)
+    expected = torch.nn.functional.conv2d(
+        bgr, vgg11_weights["features.0.weight"], vgg11_weights["features.0.bias"], padding=1
+    )
+    found = backbone.features(image, ["conv1_1", "relu5_2"])
+    assert torch.allclose(found["conv1_1"], expected, rtol=1e-4, atol=1e-2)
+    assert found["relu5_2"].std() > 0
+
+
+def test_gatys_file_of_another_vgg_is_one_line(tmp_path, vgg11_weights, user_error):
+    torch.save(_gatys(vgg11_weights, "vgg11"), tmp_path / "w.pth")
+    with user_error("w.pth", "do not fit", "missing (features."):
+        load_backbone("vgg16@w.pth")
+
+
+def test_features_alone_load_under_timms_name(tmp_path, vgg11_weights, vgg11_maps, image):
+    torch.save(vgg11_weights, tmp_path / "w.pth")
+    found = load_backbone("vgg11.tv_in1k@w.pth").features(image, ["features.19"])["features.19"]
+    assert torch.allclose(found, vgg11_maps(image)[-1], rtol=1e-3, atol=1e-4)
+
+
+def test_features_alone_load_under_torchvisions_name(tmp_path, image):
+    source = load_backbone("squeezenet1_1@random:3")
+    weights = {name: value for name, value in source.network.state_dict().items() if name.startswith("features.")}
+    torch.save({"model": _prefixed(weights, "module.")}, tmp_path / "w.pth")
+    found = load_backbone("squeezenet1_1@w.pth").features(image, ["stage2"])["stage2"]
+    assert torch.equal(found, source.features(image, ["stage2"])["stage2"])
+
+
+def test_a_file_of_the_authors_goes_through_timms_filter(tmp_path):
+    source = load_backbone("test_convnext@random:3").network.state_dict()
+    authors = {  # as facebookresearch/ConvNeXt names them
+        name.replace("stem.", "downsample_layers.0.")
+        .replace(".blocks.", ".")
+        .replace("conv_dw", "dwconv")
+        .replace("mlp.fc", "pwconv")
+        .replace("head.norm.", "norm.")
+        .replace("head.fc.", "head."): value
+        for name, value in source.items()
+    }
+    for stage in range(1, 4):
+        authors = {
+            name.replace(f"stages.{stage}.downsample.", f"downsample_layers.{stage}."): value
+            for name, value in authors.items()
+        }
+    assert set(authors) != set(source)
+    torch.save({"model": authors}, tmp_path / "w.pth")
+    found = load_backbone("test_convnext@w.pth").network.state_dict()
+    body = [name for name in source if not name.startswith("head.")]
+    assert all(torch.equal(found[name], source[name]) for name in body)
