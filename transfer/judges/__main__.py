@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from nstkit.config import parse, settings_of
-from nstkit.errors import UserError, run_command
+from nstkit.errors import run_command
 from transfer.judges.validate_config import JudgesConfig
 
 
@@ -21,6 +21,7 @@ def main() -> None:
     config = parse(JudgesConfig, "transfer.judges", with_picture_flag(sys.argv[1:]))
     from nstkit import hardware
     from nstkit.runs import Run, choose_folder, tensorboard_command
+    from transfer.judges.judge_files import judge_files
     from transfer.judges.panel import load_panel
     from transfer.judges.validate_run import validate
 
@@ -48,31 +49,6 @@ def with_picture_flag(words: Sequence[str]) -> list[str]:
     """Return the words of a command line with pictures that stand first put behind `--picture`."""
     first = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
     return ["--picture", *first, *words[len(first) :]] if first else list(words)
-
-
-def judge_files(panel, config: JudgesConfig, device) -> None:
-    """Print every measure of every picture, and of the untouched photograph beside them, failed judges marked."""
-    from nstkit.pictures import list_pictures, read_picture, to_tensor
-    from transfer.judges.validity import LEGEND, mark
-
-    content, style = (to_tensor(read_picture(paths[0])).to(device) for paths in (config.content, config.style))
-    columns = {"(the content)": content}
-    columns |= {path.name: to_tensor(read_picture(path)).to(device) for path in list_pictures(config.picture)}
-    judged = {}
-    for name, picture in columns.items():
-        try:
-            judged[name] = panel.judge(picture, content, style)
-        except ValueError as error:
-            raise UserError(f"{name}: {error}") from error
-    width = max(len(mark(measure.name)) for measure in panel.measures)
-    heads = [name if len(name) <= 18 else name[:8] + "…" + name[-9:] for name in columns]
-    print(" " * width + "  better" + "".join(f"  {head:>18s}" for head in heads))
-    for measure in panel.measures:
-        better = "higher" if measure.higher_is_better else "lower"
-        cells = [judged[name].get(measure.name) for name in columns]
-        texts = ["-" if value is None else f"{value:.4g}" for value in cells]
-        print(f"{mark(measure.name):{width}s}  {better:6s}" + "".join(f"  {text:>18s}" for text in texts))
-    print(LEGEND)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,8 @@ from transfer.judges.panel import is_same_network
 from transfer.judges.validate import Judges, format_table, judge_cases, summarise
 from transfer.judges.validate_config import JudgesConfig
 from transfer.judges.validate_pictures import read_subjects
-from transfer.judges.validity import LEAST_AUC, LEAST_KIND_AUC, LEAST_PAIRS, Validity, save_validity
+from transfer.judges.validity import RULE, Validity, save_validity
 from transfer.judges.validity_figure import case_sheet, validity_figure
-
-RULE = (
-    f"trusted = lower bound of the mean AUC at least {LEAST_AUC:g} and no kind of fraud below {LEAST_KIND_AUC:g}; "
-    f"at least {LEAST_PAIRS} pairs"
-)
 
 
 def validate(

@@ -21,6 +21,10 @@ SHIPPED = Path(__file__).with_name("validity.json")
 LEAST_AUC = 0.8
 LEAST_KIND_AUC = 0.5
 LEAST_PAIRS = 4
+RULE = (
+    f"trusted = lower bound of the mean AUC at least {LEAST_AUC:g} and no kind of fraud below {LEAST_KIND_AUC:g}; "
+    f"at least {LEAST_PAIRS} pairs"
+)
 MARKS = {True: "", False: "!", None: "?"}
 LEGEND = "! = fails its test on known pictures, ? = untested (python -m transfer.judges --validate)"
 
@@ -71,7 +75,7 @@ class Validity:
 def save_validity(path: Path, table: Mapping[str, Validity], about: Mapping[str, Any]) -> None:
     """Write a table as JSON; `about` says how it was made."""
     judges = {name: {**_rounded(asdict(judge)), "is_trusted": judge.is_trusted} for name, judge in table.items()}
-    content = {"about": dict(about), "rule": __doc__.strip().splitlines()[-2:], "judges": judges}
+    content = {"about": dict(about), "rule": RULE, "judges": judges}
     write_atomically(path, lambda file: file.write(json.dumps(content, indent=1, allow_nan=False).encode()))
 
 
