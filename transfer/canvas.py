@@ -17,6 +17,7 @@ from transfer.config import START_PICTURES, CanvasKind
 # Source: Olah, Mordvintsev, Schubert 2017, "Feature visualization" (the constants of their library, lucid).
 COLOURS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 COLOURS = COLOURS / COLOURS.norm(dim=0).max()
+NOISE = 0.1  # root mean square of the coefficients of noise; larger, and its clouds stay in the picture
 DARKEST = 0.002  # black and white lie at infinity for a sigmoid; half a step of 8 bits is near enough
 
 
@@ -98,15 +99,21 @@ def check_start(init: str) -> None:
 
 
 def start_picture(
-    init: str, content: Float[Tensor, "1 3 h w"] | None, style: Float[Tensor, "1 3 h2 w2"] | None, seed: int
+    init: str,
+    content: Float[Tensor, "1 3 h w"] | None,
+    style: Float[Tensor, "1 3 h2 w2"] | None,
+    seed: int,
+    kind: CanvasKind = "pixels",
 ) -> Float[Tensor, "1 3 h w"]:
     """Return the first picture, contiguous, in [0, 1], of the content's size, or the style's where there is no content.
 
     Args:
-        init: `content`, `style` (stretched), `noise` (uniform), `grey`, or a picture file (stretched).
+        init: `content`, `style` (stretched), `noise`, `grey`, or a picture file (stretched).
         content: None for a texture.
         style: None where the content alone is painted.
         seed: of the noise, which is the same on every device.
+        kind: of canvas. Noise is uniform pixels, or for a spectrum normal coefficients: clouds. A spectrum that began
+            with white noise would spend its steps on getting rid of it.
 
     Raises:
         UserError: for a word that is none of these and no file, or a picture that this mode does not have.
@@ -116,7 +123,12 @@ def start_picture(
         return torch.full_like(frame, 0.5, memory_format=torch.contiguous_format)
     if init == "noise":
         generator = torch.Generator().manual_seed(seed)
-        return torch.rand(frame.shape, generator=generator).to(frame)
+        if kind == "pixels":
+            return torch.rand(frame.shape, generator=generator).to(frame)
+        canvas = FourierCanvas(torch.full_like(frame, 0.5))
+        with torch.no_grad():
+            canvas.parameters.copy_(NOISE * torch.randn(canvas.parameters.shape, generator=generator))
+            return canvas.image().contiguous()
     if init in ("content", "style"):
         picture = content if init == "content" else style
         if picture is None:

@@ -18,7 +18,7 @@ Optimizer = Literal["lbfgs", "adam", "nadam", "sgd"]
 LineSearch = Literal["backtrack", "wolfe"]
 CanvasKind = Literal["pixels", "fourier"]
 START_PICTURES = ("content", "style", "noise", "grey")
-STEPS = 150
+STEPS = 100
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
 PATCH_PX = 4  # a network that sees nothing finer paints a grid of patches
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
@@ -58,14 +58,14 @@ class TransferConfig(CommandConfig):
     size: int = 512
     """Longer side of the result and of the style [px]."""
     steps: int | None = None
-    """Evaluations of the loss, over all scales together. None = 150, or as many as `--seconds` allows."""
+    """Evaluations of the loss, over all scales together. None = 100, or as many as `--seconds` allows."""
     seconds: float | None = None
     """Most time for painting one picture [s]. None = no limit."""
     tolerance: float = 0.0
     """Stop when the loss has fallen by less than this share of itself over 25 evaluations. 0 = go on."""
     scales: int | None = None
-    """Sizes painted one after the other, each twice the one before, the last is `--size`. None = 1 up to 768 px, and
-    one more for each doubling."""
+    """Sizes painted one after the other, each twice the one before, the last is `--size`. None = 1 up to 768 px, one
+    more for each doubling, and two more for a texture."""
     octaves: int = 1
     """Sizes at which every loss is taken at once: 2 adds half the size, 3 a quarter. Coarser strokes and less noise."""
     optimizer: Optimizer | None = None
@@ -76,7 +76,7 @@ class TransferConfig(CommandConfig):
     0.1 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
     lr_decay: float = 1.0
     """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
-    history: int = 10
+    history: int = 30
     """Pairs of steps and gradient differences that lbfgs remembers."""
     line_search: LineSearch = "backtrack"
     """Of lbfgs. backtrack = the full step, shortened where the loss rises; wolfe = strong Wolfe conditions."""
@@ -191,9 +191,17 @@ class TransferConfig(CommandConfig):
             tv_weight=tv,
             lr=self.lr or LR[self.canvas][optimizer],
             steps=self.steps or (STEPS if self.seconds is None else UNLIMITED_STEPS),
-            scales=self.scales or 1 + max(0, math.ceil(math.log2(self.size / ONE_SCALE_PX))),
+            scales=self.scales or self._default_scales(),
             init=self.init or ("content" if self.mode == "transfer" else "noise"),
         )
+
+    def _default_scales(self) -> int:
+        doublings = max(0, math.ceil(math.log2(self.size / ONE_SCALE_PX)))
+        return 1 + doublings + (2 if self.mode == "texture" else 0)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
@@ -212,7 +220,3 @@ def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
         if not 0 < weights[name] < math.inf:
             raise UserError(f"{flag} {word}: the weight is no number above 0. Give NAME or NAME=WEIGHT.")
     return weights
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

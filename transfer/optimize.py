@@ -45,7 +45,7 @@ class ProjectedLbfgs:
         parameters: Tensor,
         lr: float,
         *,
-        history: int = 10,
+        history: int = 30,
         line_search: LineSearch = "backtrack",
         bounds: tuple[float, float] | None = (0.0, 1.0),
     ) -> None:

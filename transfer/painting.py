@@ -166,7 +166,7 @@ def paint(
     image, optimizer, number, is_interrupted = None, None, 0, False
     for scale in plan_scales(size, config):
         pictures = [None if picture is None else _scaled(picture, size, scale.size) for picture in (content, style)]
-        start = start_picture(config.init, *pictures, config.seed)
+        start = start_picture(config.init, *pictures, config.seed, config.canvas)
         image = start if image is None else resize(image, scale.size)
         kept = Kept(config, number)
         try:
