@@ -16,7 +16,7 @@ from transfer.inside import draw_inside
 from transfer.judges.panel import Panel, load_panel
 from transfer.painting import paint
 from transfer.pairs import Pair
-from transfer.report import Reporter
+from transfer.report import Reporter, judges_line
 
 
 def paint_pairs(
@@ -50,6 +50,8 @@ def paint_pairs(
             cut = f"  interrupted at {painting.number} of {config.steps}" if painting.is_interrupted else ""
             kind = "content" if style is None else "style"
             print(f"{paths[-1]}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}")
+            if judged:
+                print(f"judged:  {judges_line(judged)}")
             if painting.is_interrupted:
                 raise KeyboardInterrupt
     finally:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +17,7 @@ from nstkit.files import write_atomically
 from nstkit.pictures import save_picture, to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from transfer.config import STEPS, UNLIMITED_STEPS, TransferConfig
+from transfer.judges.validity import LEGEND, mark
 from transfer.painting import Painting, Step
 from transfer.pairs import Pair, output_path
 
@@ -70,8 +71,11 @@ class Reporter:
         if painting.facts:
             facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
             self._run.log(painting.number, facts)
-        if self._pair_count > 1:  # the values of a single pair stand in the run's row
-            self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in judged.items()})
+        # Of a single pair those of the table's columns are logged with the run's row.
+        logged = {tag: value for tag, value in judged.items() if self._pair_count > 1 or tag not in MEASURE_KEYS}
+        if logged:
+            self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in logged.items()})
+            self._run.show_text(f"{self._prefix}judges", judges_table(judged), painting.number)
         losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
         about = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
         about |= {"step": painting.number, "time_s": round(painting.time_s, 3)}
@@ -113,6 +117,19 @@ class Reporter:
             "seed": config.seed,
         }
         self._run.compare_by(settings, measures, max(int(row["step"]) for row in self._rows))
+
+
+def judges_table(judged: Mapping[str, float]) -> str:
+    """Return the judges' values as a Markdown table, those that failed their test marked."""
+    rows = [f"| {mark(name)} | {value:.4g} |" for name, value in judged.items()]
+    return "\n".join(["| judge | value |", "|---|---|", *rows, "", LEGEND])
+
+
+def judges_line(judged: Mapping[str, float]) -> str:
+    """Return the judges of the table of runs in one line for the screen, those that failed their test marked."""
+    return "  ".join(
+        f"{mark(name).removeprefix('judge/')} {judged[name]:.3f}" for name in MEASURE_KEYS if name in judged
+    )
 
 
 def _one_name(names: Iterable[float | str]) -> str:
