@@ -190,7 +190,7 @@ def paint(
     if scalars is None or scale.size != size:
         image = resize(image, size)
         if is_interrupted:  # maybe at a smaller size, whose losses are not those of the whole picture
-            start = start_picture(config.init, content, style, config.seed)
+            start = start_picture(config.init, content, style, config.seed, config.canvas)
             objective = Objective(backbone, content, style, config, precision, start)
         with torch.no_grad():
             scalars = _as_numbers(objective(image))
