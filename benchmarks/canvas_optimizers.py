@@ -20,7 +20,7 @@ from nstkit import hardware
 from nstkit.backbones.load import load_backbone
 from nstkit.pictures import read_picture, to_tensor
 from transfer.config import TransferConfig
-from transfer.losses import Objective
+from transfer.objective import Objective
 from transfer.painting import paint
 from transfer.sample import sample_content, sample_style
 
@@ -52,12 +52,12 @@ def main() -> None:
     content = read_picture(settings.content) if settings.content else sample_content()
     style = read_picture(settings.style) if settings.style else sample_style()
     pair = [to_tensor(picture, settings.size).to(device) for picture in (content, style)]
-    config = TransferConfig(steps=CHECKPOINTS[-1]).resolved()
+    config = TransferConfig(steps=CHECKPOINTS[-1], canvas="pixels").resolved()
     objective = Objective(backbone, *pair, config, precision)
 
     results = {}
     for name in ("lbfgs", "adam"):
-        config = TransferConfig(steps=CHECKPOINTS[-1], optimizer=name).resolved()
+        config = TransferConfig(steps=CHECKPOINTS[-1], optimizer=name, canvas="pixels").resolved()
         losses: list[float] = []
         paint(*pair, backbone, config, precision, lambda step, losses=losses: losses.append(step.scalars["loss/total"]))
         results[f"nstkit {name}"] = {"curve": lowest(losses), "saved": min(losses)}

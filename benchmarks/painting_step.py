@@ -21,7 +21,7 @@ from nstkit.backbones.features import Backbone
 from nstkit.backbones.load import load_backbone
 from nstkit.pictures import to_tensor
 from transfer.config import TransferConfig
-from transfer.losses import Objective
+from transfer.objective import Objective
 from transfer.sample import sample_content, sample_style
 
 FORMATS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
