@@ -47,6 +47,16 @@ def test_noise_is_uniform_and_the_seeds(content, style):
     assert first.std() == pytest.approx(12**-0.5, abs=0.02)
 
 
+def test_noise_of_a_spectrum_is_clouds_and_the_seeds(content, style):
+    first, again, other = (start_picture("noise", content, style, seed, "fourier") for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    white = start_picture("noise", content, style, 3)
+    rough, smooth = ((image.diff(dim=3).std() / image.std()).item() for image in (white, first))
+    assert smooth < 0.6 * rough  # neighbours are alike
+    assert first.mean().item() == pytest.approx(0.5, abs=0.1)
+
+
 @pytest.mark.parametrize("init", ["style", "file"])
 def test_other_pictures_are_stretched(init, content, style, file):
     source = to_tensor(read_picture(file)) if init == "file" else style

@@ -22,11 +22,28 @@ def test_weights_that_are_given_stay_even_zero():
     assert (config.content_weight, config.style_weight, config.tv_weight) == (0, 3, 0.5)
 
 
-@pytest.mark.parametrize(("optimizer", "pixels", "fourier"), [("lbfgs", 1.0, 1.0), ("adam", 0.02, 0.05)])
+@pytest.mark.parametrize(("optimizer", "pixels", "fourier"), [("lbfgs", 1.0, 1.0), ("adam", 0.02, 0.1)])
 def test_each_optimizer_has_its_own_step(optimizer, pixels, fourier):
     assert TransferConfig(optimizer=optimizer, canvas="pixels").resolved().lr == pixels
     assert TransferConfig(optimizer=optimizer, canvas="fourier").resolved().lr == fourier
     assert TransferConfig(optimizer=optimizer, lr=0.3).resolved().lr == 0.3
+
+
+@pytest.mark.parametrize(
+    ("stride", "given", "jitter", "optimizer"),
+    [
+        (1, {}, 0, "lbfgs"),
+        (2, {}, 0, "lbfgs"),
+        (4, {}, 8, "adam"),  # a network of patches, whose grid would show
+        (16, {"optimizer": "nadam"}, 32, "nadam"),
+        (16, {"optimizer": "lbfgs"}, 0, "lbfgs"),
+        (16, {"jitter": 0}, 0, "lbfgs"),
+        (1, {"jitter": 3}, 3, "adam"),
+    ],
+)
+def test_jitter_follows_from_the_network_and_the_optimizer_from_jitter(stride, given, jitter, optimizer):
+    config = TransferConfig(**given).resolved(stride)
+    assert (config.jitter, config.optimizer) == (jitter, optimizer)
 
 
 def test_step_of_sgd_is_left_to_the_first_gradient():
@@ -54,10 +71,11 @@ def test_start_that_the_mode_does_not_have_is_refused(mode, init):
 def test_scales_follow_from_the_size(size, scales):
     assert TransferConfig(size=size).resolved().scales == scales
     assert TransferConfig(size=size, scales=5).resolved().scales == 5
+    assert TransferConfig(size=size, mode="texture").resolved().scales == scales + 2
 
 
-def test_steps_are_150_or_what_the_seconds_allow():
-    assert TransferConfig().resolved().steps == STEPS == 150
+def test_steps_are_100_or_what_the_seconds_allow():
+    assert TransferConfig().resolved().steps == STEPS == 100
     assert TransferConfig(seconds=3.0).resolved().steps == UNLIMITED_STEPS
     assert TransferConfig(seconds=3.0, steps=7).resolved().steps == 7
 
@@ -93,7 +111,7 @@ def test_what_cannot_be_painted_is_refused(wrong, message):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"jitter": 2}, "--jitter .* lbfgs cannot use. Add --optimizer adam"),
+        ({"jitter": 2, "optimizer": "lbfgs"}, "--jitter .* lbfgs cannot use. Add --optimizer adam"),
         ({"smoothing": "scale"}, "--smoothing scale changes nothing under --loss relative"),
         ({"style_taps": ("relu1_1=heavy",)}, "--style-taps relu1_1=heavy: the weight is no number above 0"),
         ({"content_taps": ("a", "b=0")}, "--content-taps b=0: the weight is no number above 0"),

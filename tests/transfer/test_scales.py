@@ -35,7 +35,7 @@ SHALLOW = {"style_taps": ("relu1_1", "relu2_1"), "content_taps": ("relu3_1",)}  
 
 def whole_losses(backbone, content, style, config, image):
     """Return the losses of a picture, measured anew at full size."""
-    start = painting.start_picture(config.init, content, style, config.seed)
+    start = painting.start_picture(config.init, content, style, config.seed, config.canvas)
     objective = Objective(backbone, content, style, config, "fp32", start)
     with torch.no_grad():
         return {tag: value.item() for tag, value in objective(image).items()}
@@ -90,7 +90,7 @@ def test_sizes_follow_each_other_and_the_result_is_whole(given, backbone, conten
 
 
 @pytest.mark.parametrize("mode", ["transfer", "texture", "content"])
-@pytest.mark.parametrize("given", [{}, {"average": 0.5}, {"jitter": 2}])
+@pytest.mark.parametrize("given", [{}, {"average": 0.5}, {"jitter": 2}, {"canvas": "fourier"}])
 @pytest.mark.parametrize("interrupt_at", [2, 3, 5])
 def test_interrupt_at_any_size_gives_the_losses_of_the_whole_picture(
     interrupt_at, given, mode, backbone, content, style, settings, tiny_scales
