@@ -17,11 +17,11 @@ from torch import Tensor
 from nstkit.backbones.load import load_backbone
 from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
 from nstkit.measure import Measure
-from transfer.judges import JUDGES, judge_picture
 from transfer.judges.description import GABOR_MIN_SIDE_PX, gabor_distance, histogram_distance
 from transfer.judges.frauds import is_same
 from transfer.judges.guards import artefacts, checkerboard, clipped, ghost, high_frequency_excess
 from transfer.judges.local_weights import local_specs
+from transfer.judges.network_free import JUDGES, judge_picture
 from transfer.judges.network_judge import NetworkJudge
 from transfer.judges.perceptual import read_channel_weights
 from transfer.judges.sliced_wasserstein import check_picture

@@ -5,8 +5,9 @@ import types
 
 import pytest
 
-from transfer.judges import JUDGES, judge_picture, panel
+from transfer.judges import panel
 from transfer.judges.__main__ import main, with_picture_flag
+from transfer.judges.network_free import JUDGES, judge_picture
 
 QUICK = ("--device", "cpu", "--precision", "fp32", "--quiet")
 TINY = (*QUICK, "--validate", "--size", "96", "--pairs", "1", "--steps", "1")

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from nstkit.backbones.spec import parse_backbone
 from nstkit.pictures import to_tensor
 from nstkit.runs import MEASURE_KEYS
-from transfer.judges import judge_picture, panel
+from transfer.judges import panel
+from transfer.judges.network_free import judge_picture
 from transfer.judges.panel import is_same_network, load_panel
 from transfer.sample import sample_content, sample_style
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from transfer.judges import JUDGES, MAX_SIDE_PX, judge_picture
+from transfer.judges.network_free import JUDGES, MAX_SIDE_PX, judge_picture
 from transfer.judges.sliced_wasserstein import colour_distance, texture_distance
 from transfer.judges.structure import content_similarity
 
