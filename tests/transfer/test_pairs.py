@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nstkit.errors import UserError
+from transfer import pairs as pairs_module
 from transfer.pairs import Pair, check_outputs, output_path, read_pairs
 
 
@@ -35,7 +36,8 @@ def test_pictures_of_one_name_are_all_painted(pictures, settings, tmp_path, draw
     assert len(set(names(pairs))) == 4
 
 
-def test_nothing_given_is_the_sample_pair(settings, pictures):
+def test_nothing_given_is_the_sample_pair(settings, pictures, monkeypatch):
+    monkeypatch.setattr(pairs_module, "SAMPLE_STYLE_PX", 64)  # drawing takes a second
     (pair,) = read_pairs(settings())
     assert pair.name == "sample-photo-sample-style"
     assert pair.content.size == (640, 427)
