@@ -1,6 +1,6 @@
-"""Networks x pairs x settings: losses by evaluation and second, judges, and one sheet of pictures to look at.
+r"""Networks x pairs x settings: losses by evaluation and second, judges, and one sheet of pictures to look at.
 
-    uv run python benchmarks/painting_grid.py --name canvas --backbone carried vgg19@random --size 192 \\
+    uv run python benchmarks/painting_grid.py --name canvas --backbone carried vgg19@random --size 192 \
         --variant "default:" "pixels:canvas=pixels" "adam:optimizer=adam"
 
 writes benchmarks/results/NAME.json and, under --sheets, NAME.png. A variant is NAME:SETTING=VALUE,SETTING=VALUE with

@@ -156,11 +156,15 @@ class TransferConfig(CommandConfig):
             raise UserError(
                 "--smoothing scale changes nothing under --loss relative, which is scale-free. Add --loss neural-style."
             )
+        if self.smoothing_taps and self.smoothing == "none":
+            raise UserError("--smoothing-taps without --smoothing: add --smoothing softmax or scale.")
         absent = {"texture": "content", "content": "style"}.get(self.mode)
         if absent is not None and self.init == absent:
             raise UserError(
                 f"--init {absent}: --mode {self.mode} has no {absent} picture. Give noise or grey, or a file."
             )
+        if absent is not None and getattr(self, absent):
+            raise UserError(f"--{absent} with --mode {self.mode}, which has no {absent} picture. Leave it out.")
         for name in ("style_taps", "content_taps"):
             split_weights(getattr(self, name), _flag(name))
 

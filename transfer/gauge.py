@@ -4,6 +4,7 @@ Dividing a channel and multiplying the weights that read it leaves a ReLU networ
 picture that it paints. Accuracy says nothing about this scale; a canonical one takes the freedom away.
 """
 
+import functools
 from collections.abc import Iterable
 
 import torch
@@ -42,17 +43,22 @@ def channel_scales(
         images and positions is 1.
     Differs: a few fixed pictures in place of ImageNet; |F|, for networks whose features have a sign; the floor.
     """
-    pictures = [Image.fromarray(image) for image in load_sample_images().images] + [sample_style()]
     device = backbone.mean.device
     sums: dict[str, list[Tensor]] = {name: [] for name in taps}
-    for picture in pictures:
-        image = to_tensor(picture, GAUGE_PX).to(device)
+    for picture in _fixed_pictures():
+        image = picture.to(device)
         with autocast(device, precision):
             features = backbone.features(image, sums)
         for name, values in features.items():
             sums[name].append(values.float().abs().mean(dim=(0, 2, 3)))
     means = {name: torch.stack(values).mean(dim=0) for name, values in sums.items()}
     return {name: mean.clamp(min=_floor(mean)).view(1, -1, 1, 1) for name, mean in means.items()}
+
+
+@functools.cache
+def _fixed_pictures() -> tuple[Tensor, ...]:
+    pictures = [Image.fromarray(image) for image in load_sample_images().images] + [sample_style()]
+    return tuple(to_tensor(picture, GAUGE_PX) for picture in pictures)
 
 
 def _floor(mean: Float[Tensor, " c"]) -> float:

@@ -158,8 +158,8 @@ class Objective:
             parts[f"loss/{kind}"] = torch.stack(own).sum() if own else image.new_zeros(())
             total = total + getattr(config, f"{kind}_weight") * parts[f"loss/{kind}"]
         if config.tv_weight:
-            # neural-style's pixels go from 0 to 255, and it adds them up; the others take the mean.
-            parts["loss/tv"] = (255 if config.loss == "neural-style" else 1 / image.numel()) * total_variation(image)
+            # neural-style multiplies pixels by 256 and adds their differences up; the others take the mean.
+            parts["loss/tv"] = (256 if config.loss == "neural-style" else 1 / image.numel()) * total_variation(image)
             total = total + config.tv_weight * parts["loss/tv"]
         return {"loss/total": total, **parts}
 

@@ -239,7 +239,8 @@ def test_interrupt_between_two_pairs_keeps_the_first(checkpoint, pictures, tmp_p
 @pytest.mark.parametrize(("mode", "name", "size"), [("texture", "dots", (48, 48)), ("content", "boat", (48, 38))])
 def test_texture_and_content_alone(mode, name, size, checkpoint, pictures, tmp_path, call_command, read_row):
     words = ("--backbone", checkpoint, "--mode", mode, "--steps", 2, "--runs-dir", tmp_path)
-    words += ("--content", pictures / "content" / "boat.png", "--style", pictures / "style" / "dots.jpg")
+    words += ("--content", pictures / "content" / "boat.png") if mode == "content" else ()
+    words += ("--style", pictures / "style" / "dots.jpg") if mode == "texture" else ()
     assert call_command(main, *QUICK, *words) == 0
     (folder,) = (tmp_path / "transfer").iterdir()
     with Image.open(folder / "images" / f"{name}.png") as picture:

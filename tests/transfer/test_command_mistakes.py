@@ -68,6 +68,8 @@ MISTAKES = {
         "tap 'relu9_9' is not in tiny",
     ),
     "weight of a tap": (("--style-taps", "relu1_1=0"), "--style-taps relu1_1=0: the weight is no number above 0"),
+    "picture that the mode lacks": (("--mode", "texture", "--content", "a.png"), "--content with --mode texture"),
+    "smoothed taps, not smoothed": (("--smoothing-taps", "relu1_1"), "--smoothing-taps without --smoothing"),
     "start that the mode lacks": (("--mode", "texture", "--init", "content"), "--mode texture has no content picture"),
     "missing config": (("--config", "gone.json"), "--config gone.json: No such file"),
 }

@@ -63,7 +63,7 @@ def numpy_features(backbone, image, taps):
 
 
 def numpy_neighbours(image):
-    pixels = image[0].double().numpy() * 255
+    pixels = image[0].double().numpy()
     return np.abs(np.diff(pixels, axis=1)).sum() + np.abs(np.diff(pixels, axis=2)).sum()
 
 
@@ -89,7 +89,7 @@ def numpy_neural_style(backbone, canvas, content, style):
     style_part = sum(
         ((f[tap] @ f[tap].T / f[tap].size - s[tap] @ s[tap].T / s[tap].size) ** 2).mean() for tap in backbone.style_taps
     )
-    return content_part, style_part, 5 * content_part + 100 * style_part + 1e-3 * numpy_neighbours(canvas)
+    return content_part, style_part, 5 * content_part + 100 * style_part + 1e-3 * 256 * numpy_neighbours(canvas)
 
 
 @pytest.mark.parametrize(("loss", "formula"), [("gatys", numpy_gatys), ("neural-style", numpy_neural_style)])
@@ -109,10 +109,10 @@ def test_neural_style_divides_each_gram_by_its_own_size(backbone, content, style
 
 
 def test_total_variation_has_the_units_of_its_convention(backbone, content, style, settings):
-    for loss, scale in (("relative", 1 / content.numel()), ("neural-style", 255)):
+    for loss, scale in (("relative", 1 / content.numel()), ("neural-style", 256)):
         objective = Objective(backbone, content, style, settings(loss=loss, tv_weight=2.0), "fp32")
         losses = objective(content)
-        assert losses["loss/tv"].item() == pytest.approx(scale * numpy_neighbours(content) / 255, rel=1e-5)
+        assert losses["loss/tv"].item() == pytest.approx(scale * numpy_neighbours(content), rel=1e-5)
         weights = settings(loss=loss)
         parts = weights.style_weight * losses["loss/style"] + weights.content_weight * losses["loss/content"]
         assert losses["loss/total"].item() == pytest.approx((parts + 2 * losses["loss/tv"]).item(), rel=1e-6)
