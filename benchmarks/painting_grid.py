@@ -37,7 +37,7 @@ from transfer.painting import Step, paint
 from transfer.sample import sample_content, sample_style
 from transfer.stylize import fitted, load_for
 
-LABEL_PX = 26
+LABEL_LINE_PX = 12
 CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 300)
 KEPT_JUDGES = ("judge/style", "judge/content", "judge/texture", "judge/colour", "judge/artefacts")
 
@@ -83,7 +83,7 @@ def main() -> None:
                     row, picture = paint_cell(settings, folder, backbone, pair, size, variant, device, precision)
                     print(describe(row), flush=True)
                     rows.append(row)
-                    tiles.append((picture, describe(row)))
+                    tiles.append((picture, label(row)))
     save_picture(draw_sheet(tiles, settings.columns), folder.with_suffix(".png"))
     write_results(settings.name, device, {"settings": {"steps": settings.steps, "judge": settings.judge}, "rows": rows})
 
@@ -206,18 +206,28 @@ def describe(row: dict[str, Any]) -> str:
     return f"{about} | {losses} {row['time_s']:.0f}s {judged}"
 
 
-def draw_sheet(tiles: list[tuple[Image.Image, str]], columns: int) -> Image.Image:
-    """Return the pictures in rows, each under its line."""
+def label(row: dict[str, Any]) -> list[str]:
+    """Return the lines over a picture, short enough for one of 192 px."""
+    content, _, style = row["pair"].partition("x")
+    lines = [f"{row['backbone'][:22]} {row['size_px']}", f"{content[:8]} {style[:8]} {row['variant']}"]
+    if "error" in row:
+        return [*lines, row["error"][:32]]
+    judged = " ".join(f"{tag[6:9]} {row[tag]:.2f}" for tag in ("judge/style", "judge/content") if tag in row)
+    return [*lines, f"st {row['loss/style']:.3f} co {row['loss/content']:.2f} {judged}"]
+
+
+def draw_sheet(tiles: list[tuple[Image.Image, list[str]]], columns: int) -> Image.Image:
+    """Return the pictures in rows, each under its lines."""
     width, height = (max(picture.size[axis] for picture, _ in tiles) for axis in (0, 1))
+    label_px = LABEL_LINE_PX * max(len(lines) for _, lines in tiles) + 2
     rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (width * min(columns, len(tiles)), (height + LABEL_PX) * rows), "white")
+    sheet = Image.new("RGB", (width * min(columns, len(tiles)), (height + label_px) * rows), "white")
     pen = ImageDraw.Draw(sheet)
-    for number, (picture, text) in enumerate(tiles):
-        x, y = width * (number % columns), (height + LABEL_PX) * (number // columns)
-        sheet.paste(picture, (x, y + LABEL_PX))
-        about, _, numbers = text.partition(" | ")
-        pen.text((x + 2, y + 1), about, fill="black")
-        pen.text((x + 2, y + 13), numbers, fill="black")
+    for number, (picture, lines) in enumerate(tiles):
+        x, y = width * (number % columns), (height + label_px) * (number // columns)
+        sheet.paste(picture, (x, y + label_px))
+        for line, text in enumerate(lines):
+            pen.text((x + 2, y + 1 + LABEL_LINE_PX * line), text, fill="black")
     return sheet
 
 
