@@ -8,15 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nstkit.backbones.features import Backbone
-from nstkit.measure import Measure
 
 FID_SAMPLES_PER_FEATURE = 2
 """Below, the covariance is so uncertain that the distance says more of the count than of the pictures."""
 KID_MIN_SAMPLES = 20
 """Of each side: below, the estimate's own error is larger than the differences between painters."""
-
-FID = Measure("judge/fid", lambda: 0.0, "", (0.0, float("inf")), False, "Heusel et al. 2017, with the judging network")
-KID = Measure("judge/kid", lambda: 0.0, "", (-1.0, float("inf")), False, "Binkowski et al. 2018, with that network")
+FID, KID = "judge/fid", "judge/kid"
 
 
 class PooledFeatures(nn.Module):
@@ -63,11 +60,11 @@ def set_distances(
     identity = nn.Identity()
     identity.num_features = pool.num_features
     if least >= FID_SAMPLES_PER_FEATURE * pool.num_features:
-        distances[FID.name] = FrechetInceptionDistance(feature=identity, normalize=False)
+        distances[FID] = FrechetInceptionDistance(feature=identity, normalize=False)
     if least >= KID_MIN_SAMPLES:
         with warnings.catch_warnings():  # that it keeps all features, which are pooled here
             warnings.simplefilter("ignore", UserWarning)
-            distances[KID.name] = KernelInceptionDistance(feature=identity, subsets=1, subset_size=least)
+            distances[KID] = KernelInceptionDistance(feature=identity, subsets=1, subset_size=least)
     values = {}
     for name, distance in distances.items():
         distance.update(target, real=True)
