@@ -149,7 +149,7 @@ def paint_cell(
 
 def cost_of(backbone: Backbone, content: torch.Tensor, style: torch.Tensor, precision: Precision) -> Any:
     """Return the function of a picture that all variants are compared by."""
-    if backbone.is_random:
+    if backbone.is_random or backbone.unsettled:
         settle_batchnorm(backbone, [content, style])
     config = TransferConfig(tv_weight=0.0).resolved()
     objective = Objective(backbone, content, style, config, precision)

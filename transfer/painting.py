@@ -160,7 +160,7 @@ def paint(
         UserError: when the loss is not finite, or no tap of the network carries anything.
     """
     started = time.perf_counter()
-    if backbone.is_random:
+    if backbone.is_random or backbone.unsettled:
         settle_batchnorm(backbone, [picture for picture in (content, style) if picture is not None])
     size = tuple((style if content is None else content).shape[2:])
     image, optimizer, number, is_interrupted = None, None, 0, False

@@ -52,6 +52,7 @@ class Backbone(nn.Module):
         facts: what is known of its making (arch, norm, width, dataset, epochs, ...), for the table of runs.
         quality: extractor measures by tag, such as `extractor/top1`.
         flip_channels: the network takes blue, green, red; mean and std are in that order.
+        unsettled: paths of the batch norms whose statistics belong to no weights yet, in a network that is not random.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
         self.flip_channels = False
+        self.unsettled: frozenset[str] = frozenset()
 
     def features(self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
         """Return the feature maps of a picture, each (B, C, H / stride, W / stride), in the order of `names`.

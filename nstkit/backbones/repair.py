@@ -49,6 +49,8 @@ def undo_identity_start(network: nn.Module) -> list[str]:
 def settle_batchnorm(backbone: Backbone, pictures: Float[Tensor, "b 3 h w"] | Sequence[Tensor]) -> None:
     """Give each batch norm of a random network the statistics of these pictures, in place.
 
+    All of them, or those that `backbone.unsettled` names where the rest was trained.
+
     A network that was never trained keeps mean 0 and variance 1 there, which are not its activations' own: signals
     then grow or vanish with depth, and it would be a worse one than what training starts from.
 
@@ -57,8 +59,12 @@ def settle_batchnorm(backbone: Backbone, pictures: Float[Tensor, "b 3 h w"] | Se
         pictures: batches (B, 3, H, W), sRGB in [0, 1], of any sizes; each counts alike. Where a map has one position
             and the batch one picture there is no variance: that norm passes it on as it is.
     """
-    norms = [module for module in backbone.network.modules() if isinstance(module, _BatchNorm)]
-    norms = [norm for norm in norms if norm.running_mean is not None]
+    norms = [
+        module
+        for path, module in backbone.network.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
+        if not backbone.unsettled or path in backbone.unsettled
+    ]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

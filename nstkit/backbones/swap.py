@@ -63,7 +63,8 @@ def parse_swap(text: str) -> Swap:
 def swap_from_text(backbone: Backbone, spec: BackboneSpec, text: str, *, factory: str | None = None) -> Backbone:
     """Put other weights into the layers that `text` names, in place; return the backbone.
 
-    Its label gets the swap appended, its `quality` is emptied: what was measured was another network.
+    Its label gets the swap appended, its `quality` is emptied: what was measured was another network. Batch norms that
+    got random weights are `unsettled`: the painter gives them statistics.
 
     Args:
         backbone: as `spec` gives it, its pooling and padding not yet changed.
@@ -78,9 +79,11 @@ def swap_from_text(backbone: Backbone, spec: BackboneSpec, text: str, *, factory
     try:
         backbone.check_taps((swap.first, swap.last))
         donor = find_donor(backbone, spec, swap.weights, factory)
-        swap_layers(backbone, donor, swap.first, swap.last)
+        names = swap_layers(backbone, donor, swap.first, swap.last)
     except UserError as error:
         raise UserError(f"--swap {text}: {error}") from error
+    norms = {name.removesuffix(".running_mean") for name in names if name.endswith(".running_mean")}
+    backbone.unsettled = backbone.unsettled | norms if donor.is_random else backbone.unsettled - norms
     backbone.label += f"+{swap.label}"
     backbone.facts["swap"] = " ".join(filter(None, (backbone.facts.get("swap"), swap.label)))
     backbone.quality = {}
@@ -95,6 +98,7 @@ class Donor:
     mean: Tensor
     std: Tensor
     flip_channels: bool
+    is_random: bool = False
 
 
 def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str | None) -> Donor:
@@ -125,8 +129,8 @@ def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str |
             mean, std = backbone.mean, backbone.std
             if normalisation is not None:
                 mean, std = (torch.tensor(normalisation[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-            return Donor(network.state_dict(), mean, std, backbone.flip_channels)
-    return Donor(other.network.state_dict(), other.mean, other.std, other.flip_channels)
+            return Donor(network.state_dict(), mean, std, backbone.flip_channels, is_random=bool(match))
+    return Donor(other.network.state_dict(), other.mean, other.std, other.flip_channels, other.is_random)
 
 
 @torch.no_grad()

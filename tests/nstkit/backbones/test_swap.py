@@ -7,6 +7,7 @@ from torch import nn
 
 from nstkit.backbones.features import Backbone, Tap
 from nstkit.backbones.load import load_backbone, vgg_backbone
+from nstkit.backbones.repair import settle_batchnorm
 from nstkit.backbones.spec import parse_backbone
 from nstkit.backbones.swap import Donor, parse_swap, swap_layers
 
@@ -195,3 +196,20 @@ def test_stage_without_weights_is_refused(vgg, user_error):
     backbone.taps["features.2"] = Tap("features.2", "features.2", 4, 1)  # the first ReLU by its path
     with user_error("no weights lie between", "features.2"):
         swap_layers(backbone, donor, "features.2", "features.2")
+
+
+def test_random_layers_alone_get_statistics_of_the_pictures(tmp_path, write_run, small_vgg, image):
+    network = small_vgg("vgg11", "batch", seed=1)
+    checkpoint = write_run(tmp_path / "run", network)
+    backbone = load_backbone(str(checkpoint), swap=("relu3_1..relu3_2@random:3",))
+    swapped = {f"features.{backbone.network.taps[name]}" for name in ("conv3_1", "conv3_2")}
+    assert backbone.unsettled == swapped
+
+    before = {name: value.clone() for name, value in backbone.network.state_dict().items() if "running_mean" in name}
+    settle_batchnorm(backbone, image)
+    after = backbone.network.state_dict()
+    changed = {name.removesuffix(".running_mean") for name in before if not torch.equal(before[name], after[name])}
+    assert changed == swapped
+
+    again = load_backbone(str(checkpoint), swap=("relu3_1..relu3_2@random:3", f"pool3@{checkpoint}"))
+    assert not again.unsettled
