@@ -85,7 +85,10 @@ def stage_taps(network: nn.Module, taps: dict[str, Tap]) -> list[Tap]:
     published = list(_published(network))
     paths = {k: path for k, path in enumerate(published) if path in taps}
     if 2 * len(paths) <= len(published):  # none, or modules that give lists, as in HRNet
-        by_stride = {tap.stride: path for path, tap in taps.items() if not is_head(path) and not _is_inside(path, taps)}
+        body = {path: tap for path, tap in taps.items() if not is_head(path)}
+        by_stride = {tap.stride: path for path, tap in body.items() if not _is_inside(path, taps)}
+        if len(by_stride) < 2:  # a whole network of two strides looks like a block that lowers the resolution
+            by_stride = {tap.stride: path for path, tap in body.items()}
         paths = dict(enumerate(by_stride[stride] for stride in sorted(by_stride)))
     strides = {taps[path].stride for path in paths.values()}
     if len(strides) == 1 and (row := _longest_row(taps, min(strides))):

@@ -22,8 +22,8 @@ def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Back
     """Return the architecture that `spec` names with random weights, on the CPU. The global random state stays.
 
     NAME[@WEIGHTS] gives NAME@random; NAME@random:SEED the next seed. A checkpoint gives the architecture that stands in
-    it: a VGG of ours with Kaiming's initialisation, any other as its library makes it. Batch norm has no statistics
-    yet: see `settle_batchnorm`.
+    it: a VGG of ours with Kaiming's initialisation, any other as its library makes it, its residual branches
+    opened. Batch norm has no statistics yet: see `settle_batchnorm`.
 
     Args:
         spec: see `nstkit.backbones.spec`.

@@ -325,7 +325,7 @@ def paint(call_command, draw_picture, folder, checkpoint, *words):
     for name in ("content", "style"):
         draw_picture((48, 40), seed=len(name)).save(folder / f"{name}.png")
     pictures = ("--content", folder / "content.png", "--style", folder / "style.png", "--runs-dir", folder / "painted")
-    quick = ("--device", "cpu", "--precision", "fp32", "--size", 48, "--steps", 2, "--quiet")
+    quick = ("--device", "cpu", "--precision", "fp32", "--size", 48, "--steps", 2, "--judge", "none", "--quiet")
     return call_command(main, "--backbone", checkpoint, *pictures, *quick, *words)
 
 
