@@ -20,7 +20,6 @@ CanvasKind = Literal["pixels", "fourier"]
 START_PICTURES = ("content", "style", "noise", "grey")
 STEPS = 100
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
-PATCH_PX = 4  # a network that sees nothing finer paints a grid of patches
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
 
 WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total variation
@@ -30,7 +29,7 @@ WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total var
 }
 LR: dict[CanvasKind, dict[Optimizer, float | None]] = {  # that of sgd follows from the first gradient
     "pixels": {"lbfgs": 1.0, "adam": 0.02, "nadam": 0.02, "sgd": None},
-    "fourier": {"lbfgs": 1.0, "adam": 0.1, "nadam": 0.1, "sgd": None},
+    "fourier": {"lbfgs": 1.0, "adam": 0.05, "nadam": 0.05, "sgd": None},
 }
 
 
@@ -73,7 +72,7 @@ class TransferConfig(CommandConfig):
     None = lbfgs, and with jitter adam."""
     lr: float | None = None
     """Step size. None = 1 for lbfgs (a factor on its own), 0.02 for adam and nadam (in units of the range of colours;
-    0.1 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
+    0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
     lr_decay: float = 1.0
     """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
     history: int = 30
@@ -83,8 +82,8 @@ class TransferConfig(CommandConfig):
     average: float = 0.0
     """Decay of a running mean over the canvases, which is then the result, such as 0.98. 0 = the best canvas."""
     jitter: int | None = None
-    """Shift the canvas by up to so many px in each evaluation, which lbfgs cannot. None = 0, and twice the stride for a
-    network that sees no finer than patches of 4 px and more (ConvNeXt, Swin, ViT), which would paint their grid."""
+    """Shift the canvas by up to so many px in each evaluation, which lbfgs cannot. None = 0, and the side of a patch for
+    a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would paint their grid."""
     canvas: CanvasKind = "fourier"
     """fourier = the spectrum of decorrelated colours, which paints coarse and fine structure alike, and no noise;
     pixels = the picture itself."""
@@ -168,11 +167,11 @@ class TransferConfig(CommandConfig):
         for name in ("style_taps", "content_taps"):
             split_weights(getattr(self, name), _flag(name))
 
-    def resolved(self, finest_stride: int = 1) -> "TransferConfig":
+    def resolved(self, patch_px: int = 1) -> "TransferConfig":
         """Return the settings with every None that depends on others, or on the network, filled in.
 
         Args:
-            finest_stride: of the network's maps [px].
+            patch_px: side of the patches that the network cuts a picture into, 1 for one that does not.
         """
         given = (self.content_weight, self.style_weight, self.tv_weight)
         content, style, tv = (
@@ -184,7 +183,7 @@ class TransferConfig(CommandConfig):
             style = 0.0
         jitter = self.jitter
         if jitter is None:
-            jitter = 2 * finest_stride if finest_stride >= PATCH_PX and self.optimizer != "lbfgs" else 0
+            jitter = patch_px if patch_px > 1 and self.optimizer != "lbfgs" else 0
         optimizer = self.optimizer or ("adam" if jitter else "lbfgs")
         return replace(
             self,

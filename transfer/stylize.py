@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from nstkit import hardware
 from nstkit.backbones.features import Backbone
@@ -62,7 +62,14 @@ def stylize(
 
 def fitted(config: TransferConfig, backbone: Backbone) -> TransferConfig:
     """Return the settings resolved for a backbone."""
-    return config.resolved(min(tap.stride for tap in backbone.taps.values()))
+    return config.resolved(patch_side(backbone.network))
+
+
+def patch_side(network: nn.Module) -> int:
+    """Return the side of the patches that a network's first layer cuts a picture into [px], 1 where they overlap."""
+    found = (module for module in network.modules() if isinstance(module, nn.Conv2d) and module.in_channels == 3)
+    first = next(found, None)
+    return max(first.stride) if first is not None and first.kernel_size == first.stride else 1
 
 
 def load_for(spec: BackboneSpec, config: TransferConfig) -> Backbone:

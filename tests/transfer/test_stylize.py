@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import transfer
 from nstkit.errors import UserError
 from transfer import stylize
+from transfer.stylize import patch_side
 
 QUICK = {"device": "cpu", "precision": "fp32", "steps": 3}
 
@@ -88,3 +90,17 @@ def test_mistakes_are_user_errors(backbone, content, style):
         stylize(content, style, backbone="nowhere/ckpt.pt", **QUICK)
     with pytest.raises(TypeError, match="colour"):
         stylize(content, style, backbone=backbone, colour="style")
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (nn.Conv2d(3, 4, 4, stride=4), 4),
+        (nn.Conv2d(3, 4, 16, stride=16), 16),
+        (nn.Conv2d(3, 4, 7, stride=4), 1),  # patches that overlap leave no grid
+        (nn.Conv2d(3, 4, 1), 1),
+        (nn.Conv2d(4, 4, 4, stride=4), 1),
+    ],
+)
+def test_side_of_the_patches_is_that_of_the_first_layer(first, expected):
+    assert patch_side(nn.Sequential(first, nn.ReLU(), nn.Conv2d(4, 4, 2, stride=2))) == expected
