@@ -82,8 +82,8 @@ class TransferConfig(CommandConfig):
     average: float = 0.0
     """Decay of a running mean over the canvases, which is then the result, such as 0.98. 0 = the best canvas."""
     jitter: int | None = None
-    """Shift the canvas by up to so many px in each evaluation, which lbfgs cannot. None = 0, and the side of a patch for
-    a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would paint their grid."""
+    """Shift the canvas by up to so many px in each evaluation, which lbfgs cannot. None = 0, and the side of a patch
+    for a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would paint their grid."""
     canvas: CanvasKind = "fourier"
     """fourier = the spectrum of decorrelated colours, which paints coarse and fine structure alike, and no noise;
     pixels = the picture itself."""
