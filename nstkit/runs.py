@@ -50,6 +50,7 @@ SETTING_KEYS = (
     "size_px",
     "steps",
     "seed",
+    "judged_by",
 )
 NUMERIC_SETTING_KEYS = {"width", "epochs", "lr", "style_weight", "size_px", "steps", "seed"}
 MEASURE_KEYS = (  # TensorBoard shows the first few without being asked

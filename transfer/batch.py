@@ -51,7 +51,7 @@ def paint_pairs(
             kind = "content" if style is None else "style"
             print(f"{paths[-1]}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}")
             if judged:
-                print(f"judged:  {judges_line(judged)}")
+                print(f"judged:  {judges_line(judged, panel.measures)}")
             if painting.is_interrupted:
                 raise KeyboardInterrupt
     finally:
@@ -73,6 +73,7 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, device: torch.dev
         for paths in ((*config.style, *config.judge_style), config.content)
     )
     panel = load_panel(config.judge, painter=painter, device=device, styles=styles, contents=contents)
+    print(f"judges:  {', '.join(network.label for network in panel.networks) or 'no network'}")
     for note in panel.notes:
         print(f"judges:  {note}")
     return panel

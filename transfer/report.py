@@ -14,6 +14,7 @@ from tqdm import tqdm
 from nstkit.backbones.features import Backbone
 from nstkit.config import settings_of
 from nstkit.files import write_atomically
+from nstkit.measure import Measure
 from nstkit.pictures import save_picture, to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from transfer.config import STEPS, UNLIMITED_STEPS, TransferConfig
@@ -115,8 +116,13 @@ class Reporter:
             "size_px": config.size,
             "steps": config.steps,
             "seed": config.seed,
+            "judged_by": self._judging_networks() or None,
         }
         self._run.compare_by(settings, measures, max(int(row["step"]) for row in self._rows))
+
+    def _judging_networks(self) -> str:
+        labels = {name.partition("@")[2] for row in self._rows for name in row if "@" in name}
+        return " ".join(sorted(labels))
 
 
 def judges_table(judged: Mapping[str, float]) -> str:
@@ -125,11 +131,11 @@ def judges_table(judged: Mapping[str, float]) -> str:
     return "\n".join(["| judge | value |", "|---|---|", *rows, "", LEGEND])
 
 
-def judges_line(judged: Mapping[str, float]) -> str:
-    """Return the judges of the table of runs in one line for the screen, those that failed their test marked."""
-    return "  ".join(
-        f"{mark(name).removeprefix('judge/')} {judged[name]:.3f}" for name in MEASURE_KEYS if name in judged
-    )
+def judges_line(judged: Mapping[str, float], measures: Iterable[Measure]) -> str:
+    """Return the judges of the table of runs in one line: which way is better, and which failed their test (!)."""
+    arrows = {measure.name: "↑" if measure.higher_is_better else "↓" for measure in measures}
+    shown = [name for name in MEASURE_KEYS if name in judged]
+    return "  ".join(f"{mark(name).removeprefix('judge/')}{arrows[name]} {judged[name]:.3f}" for name in shown)
 
 
 def _one_name(names: Iterable[float | str]) -> str:

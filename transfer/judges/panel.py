@@ -166,7 +166,7 @@ def load_panel(
     kept = {label: spec for label, spec in given.items() if painter is None or not is_same_network(spec, painter)}
     notes = tuple(f"{label} painted, so it does not judge" for label in given if label not in kept)
     if not kept:
-        notes += ("no judging network is left: give one with --judge, or there is no verdict on the style",)
+        notes += ("no network is left that did not paint: name another with --judge for a verdict on the style",)
     networks = tuple(
         NetworkJudge(label, load_backbone(spec).to(device), read_channel_weights(spec)) for label, spec in kept.items()
     )

@@ -93,7 +93,7 @@ def test_painter_does_not_judge():
     assert own.notes == ("vgg11-random0 painted, so it does not judge",)
     none = load_panel(["carried"], painter=parse_backbone("carried"), device=CPU)
     assert none.networks == ()
-    assert "no judging network" in none.notes[-1]
+    assert "no network is left that did not paint" in none.notes[-1]
     assert "judge/style" not in [measure.name for measure in none.measures]
 
 
