@@ -73,9 +73,10 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, device: torch.dev
         for paths in ((*config.style, *config.judge_style), config.content)
     )
     panel = load_panel(config.judge, painter=painter, device=device, styles=styles, contents=contents)
-    print(f"judges:  {', '.join(network.label for network in panel.networks) or 'no network'}")
-    for note in panel.notes:
-        print(f"judges:  {note}")
+    labels = ", ".join(network.label for network in panel.networks)
+    for line in (labels, *panel.notes):
+        if line:
+            print(f"judges:  {line}")
     return panel
 
 
