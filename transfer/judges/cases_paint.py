@@ -20,7 +20,7 @@ from transfer.judges.cases import Case, Subject
 from transfer.painting import paint
 
 RANDOM = "vgg11@random"
-"""Its own style loss falls as far as that of a trained network, and the picture is the photograph under fine noise."""
+"""Its own style loss falls as far as that of a trained network; the picture is the photograph in another light."""
 RANDOM_STEPS = 20
 STYLE_WEIGHTS = (1.0, 3.0, 10.0, 30.0)
 
