@@ -43,7 +43,7 @@ def main() -> None:
         if config.list_taps:
             print(taps_table(backbone, to_tensor(pairs[0].content or pairs[0].style, config.size).to(device)))
             continue
-        panel = load_judges(config, spec, device)
+        panel = load_judges(config, spec, pairs, device)
         hardware.seed_everything(config.seed)
         name = config.run_name and config.run_name + (f"-{backbone.label}" if len(specs) > 1 else "")
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"

@@ -61,16 +61,20 @@ def paint_pairs(
     return paths
 
 
-def load_judges(config: TransferConfig, painter: BackboneSpec, device: torch.device) -> Panel | None:
+def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], device: torch.device) -> Panel | None:
     """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
 
     All pictures of the run are what a judge could take a picture for, and those of `--judge-style`.
     """
     if config.judge == ("none",) or config.mode != "transfer":
         return None
+    others = {path.stem: read_picture(path) for path in list_pictures(config.judge_style)}
     styles, contents = (
-        {path.stem: to_tensor(read_picture(path), config.size) for path in list_pictures(paths)}
-        for paths in ((*config.style, *config.judge_style), config.content)
+        {name: to_tensor(picture, config.size) for name, picture in pictures.items()}
+        for pictures in (
+            {**others, **{pair.style_name: pair.style for pair in pairs}},
+            {pair.content_name: pair.content for pair in pairs},
+        )
     )
     panel = load_panel(config.judge, painter=painter, device=device, styles=styles, contents=contents)
     labels = ", ".join(network.label for network in panel.networks)

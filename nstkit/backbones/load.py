@@ -14,7 +14,7 @@ from nstkit.backbones.features import Backbone, Tap
 from nstkit.backbones.initialise import kaiming_init
 from nstkit.backbones.repair import undo_identity_start
 from nstkit.backbones.spec import BackboneSpec, Padding, Pooling, Preprocess, parse_backbone, split_norm
-from nstkit.backbones.surgery import set_padding, set_pooling, set_preprocess
+from nstkit.backbones.surgery import IMAGENET_MEAN, IMAGENET_STD, set_padding, set_pooling, set_preprocess
 from nstkit.backbones.taps import find_taps
 from nstkit.backbones.weights import (
     CAFFE_MEAN,
@@ -26,8 +26,6 @@ from nstkit.backbones.weights import (
 )
 from nstkit.checkpoint import REQUIRED, read_checkpoint
 from nstkit.errors import UserError, nearest
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def load_backbone(

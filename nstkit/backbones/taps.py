@@ -233,14 +233,6 @@ class Look:
         return self.problem is None and len(self.taps) > self.n_unread
 
 
-def discover_taps(network: nn.Module) -> dict[str, Tap]:
-    """Return a tap for every module whose output is one feature map, by module path, in order of depth."""
-    found = look_at(network, *PROBE_PX)
-    if found.problem is not None:
-        raise ValueError(_reason(found.problem)) from found.problem
-    return found.taps
-
-
 @torch.no_grad()
 def look_at(network: nn.Module, height: int, width: int) -> Look:
     """Return what a pass with a picture of this size [px] shows. The network is frozen."""

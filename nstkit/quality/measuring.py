@@ -21,6 +21,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from nstkit.backbones.features import Backbone
+from nstkit.backbones.repair import settle_batchnorm
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, Part
 from nstkit.errors import UserError
@@ -33,7 +34,6 @@ from nstkit.quality.knn import KNN
 from nstkit.quality.probe import PROBE
 from nstkit.quality.rank import GRAM_RANK, RANKME
 from nstkit.quality.sample import batches, first_batch, stratified
-from nstkit.quality.twin import settle_batchnorm
 
 PER_TAP: tuple[Measure, ...] = (PROBE, KNN, RANKME, GRAM_RANK, DEAD, PEAK, HOYER)
 MEASURES: tuple[Measure, ...] = (*CLASSIFICATION, *PER_TAP)

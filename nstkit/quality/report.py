@@ -5,6 +5,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from nstkit.backbones.features import Backbone
+from nstkit.backbones.repair import settle_batchnorm
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.config import Precision
 from nstkit.datasets import load_dataset
@@ -14,7 +15,7 @@ from nstkit.quality import figures
 from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, count_pictures, measure_quality
 from nstkit.quality.sample import first_batch, stratified
-from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
+from nstkit.quality.twin import random_twin, read_header
 from nstkit.runs import MEASURE_KEYS, Run
 
 SPLIT_SETTINGS = ("protocol", "split_seed", "background")  # of Caltech101, among the settings of a training

@@ -11,11 +11,9 @@ from nstkit.backbones.build import build_network
 from nstkit.backbones.features import Backbone
 from nstkit.backbones.initialise import initialise
 from nstkit.backbones.load import load_backbone, read_exported
-from nstkit.backbones.repair import settle_batchnorm, undo_identity_start
+from nstkit.backbones.repair import undo_identity_start
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.checkpoint import read_checkpoint
-
-__all__ = ["random_twin", "read_header", "settle_batchnorm"]
 
 
 def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
@@ -23,7 +21,7 @@ def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Back
 
     NAME[@WEIGHTS] gives NAME@random; NAME@random:SEED the next seed. A checkpoint gives the architecture that stands in
     it: a VGG of ours with Kaiming's initialisation, any other as its library makes it, its residual branches
-    opened. Batch norm has no statistics yet: see `settle_batchnorm`.
+    opened. Batch norm has no statistics yet: see `nstkit.backbones.repair`.
 
     Args:
         spec: see `nstkit.backbones.spec`.

@@ -7,14 +7,14 @@ from torch.nn import functional
 from torchvision.models import vgg as tv
 
 from nstkit.backbones.features import Backbone, Tap, freeze
-from nstkit.backbones.taps import discover_taps, explore
+from nstkit.backbones.taps import PROBE_PX, explore, look_at
 from nstkit.backbones.vgg import tap_strides
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
 def _backbone(network, taps=None, **more):
-    taps = discover_taps(network) if taps is None else taps
+    taps = look_at(network, *PROBE_PX).taps if taps is None else taps
     return Backbone(network, label="net", taps=taps, style_taps=(), content_taps=(), mean=MEAN, std=STD, **more)
 
 
@@ -125,7 +125,7 @@ class _Overwriting(nn.Module):
 def test_tap_before_an_addition_in_place_is_a_copy(image):
     torch.manual_seed(0)
     network = _Overwriting()
-    taps = discover_taps(network)
+    taps = look_at(network, *PROBE_PX).taps
     assert taps["conv"] == Tap("conv", "conv", 4, 1, is_overwritten=True)
     assert taps["last"] == Tap("last", "last", 5, 1, is_overwritten=False)
     normalised = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
@@ -227,7 +227,7 @@ class _Mixed(nn.Module):
 
 
 def test_discovery_finds_maps_with_channels_and_strides_in_order_of_depth():
-    assert list(discover_taps(_Mixed()).values()) == [
+    assert list(look_at(_Mixed(), *PROBE_PX).taps.values()) == [
         Tap("stem", "stem", 4, 1),
         Tap("down.0", "down.0", 6, 2),
         Tap("down.1", "down.1", 6, 8),
@@ -241,7 +241,7 @@ def test_discovery_leaves_no_hook_and_draws_no_random_number():
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    discover_taps(network)
+    look_at(network, *PROBE_PX)
     assert torch.equal(torch.rand(1), expected)
     assert not any(module._forward_hooks for module in network.modules())
 

@@ -6,7 +6,7 @@ import torch
 
 from nstkit.backbones.build import build_network
 from nstkit.backbones.load import load_backbone
-from nstkit.backbones.taps import default_taps, discover_taps, stage_taps
+from nstkit.backbones.taps import PROBE_PX, default_taps, look_at, stage_taps
 from nstkit.backbones.vgg import VGG
 
 
@@ -31,7 +31,7 @@ def test_module_paths_are_taps_beside_the_stages():
 def test_a_stage_keeps_timms_number_where_an_earlier_one_has_no_map(small_vgg):
     network = small_vgg("vgg11", norm="none")
     network.feature_info = [{"module": "no.hook"}, {"module": "features.2"}, {"module": "features.5"}]
-    assert [(tap.name, tap.path) for tap in stage_taps(network, discover_taps(network))] == [
+    assert [(tap.name, tap.path) for tap in stage_taps(network, look_at(network, *PROBE_PX).taps)] == [
         ("stage1", "features.2"),
         ("stage2", "features.5"),
     ]

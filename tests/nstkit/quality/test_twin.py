@@ -7,9 +7,9 @@ from torch import nn
 
 from nstkit.backbones.build import build_network
 from nstkit.backbones.load import load_backbone
-from nstkit.backbones.repair import undo_identity_start
+from nstkit.backbones.repair import settle_batchnorm, undo_identity_start
 from nstkit.export import export
-from nstkit.quality.twin import random_twin, read_header, settle_batchnorm
+from nstkit.quality.twin import random_twin, read_header
 
 
 def weights_of(backbone):
