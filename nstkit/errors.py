@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 
 class UserError(Exception):
@@ -20,9 +20,26 @@ class UserError(Exception):
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the closest allowed name, or an empty string."""
+    """Return `` Did you mean 'x'?`` for the closest allowed name, or an empty string.
+
+    Example:
+        >>> nearest("relu4_11", ["conv4_1", "relu4_1"])
+        " Did you mean 'relu4_1'?"
+    """
     close = difflib.get_close_matches(name, list(allowed), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its kind where it has none.
+
+    Example:
+        >>> first_line(ValueError("sizes do not fit"))
+        'sizes do not fit'
+        >>> first_line(KeyboardInterrupt())
+        'KeyboardInterrupt'
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -92,5 +109,12 @@ class Interruption:
         print("stopping as soon as all is saved; once more stops at once", file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     print(f"warning: {message}", file=sys.stderr)

@@ -1,10 +1,12 @@
 """Files that are whole or not there: written under a temporary name, flushed to the disk, then renamed."""
 
+import csv
+import io
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nstkit.errors import UserError
 
@@ -29,6 +31,20 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table atomically; a column for every key that any row has, in the order in which they first occur.
+
+    Args:
+        path: of the file.
+        rows: values by column; where a row has none the cell is empty.
+    """
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(table.getvalue().encode()))
 
 
 def check_writable(folder: Path) -> None:

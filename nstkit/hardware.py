@@ -6,17 +6,42 @@ import platform
 import random
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nstkit.config import Device, Precision
+from nstkit.config import Device, Precision, RunSettings
 from nstkit.errors import UserError
 
 PROBE_ROUNDS = 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the networks compute, and in which number format.
+
+    Attributes:
+        device: as `choose_device` found it.
+        precision: fp32, bf16 or fp16.
+    """
+
+    device: torch.device
+    precision: Precision
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the settings `device` and `precision` resolve to."""
+        return {"device": self.device.type, "precision": self.precision}
+
+
+def choose_machine(run: RunSettings) -> Machine:
+    """Return where and how a command computes. Raises `UserError` for a device that is not there."""
+    device = choose_device(run.device)
+    return Machine(device, choose_precision(run.precision, device))
 
 
 def choose_device(name: Device) -> torch.device:
@@ -24,7 +49,11 @@ def choose_device(name: Device) -> torch.device:
 
     Of several processes that `torchrun` started each gets a GPU of its own.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available: dict[Device, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(device for device, is_there in available.items() if is_there)
     if not available[name]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,15 @@ def read_picture(path: Path) -> Image.Image:
 
     Raises:
         UserError: for a missing file or one that is not a whole picture.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "red.png"
+        ...     save_picture(Image.new("RGB", (40, 30), "red"), path)
+        ...     read_picture(path).size
+        (40, 30)
     """
     try:
         with Image.open(path) as picture:
@@ -53,7 +63,7 @@ def as_srgb(picture: Image.Image) -> Image.Image:
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            picture = ImageCms.profileToProfile(picture, source, SRGB, outputMode="RGB")
+            picture = ImageCms.profileToProfile(picture, source, SRGB, outputMode="RGB") or picture
         except (ImageCms.PyCMSError, OSError):
             pass  # a broken or unfitting profile: the values are taken as sRGB
     return picture.convert("RGB")
@@ -74,29 +84,61 @@ def list_pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def to_tensor(picture: Image.Image, size_px: int | None = None) -> Float[Tensor, "1 3 h w"]:
-    """Return a picture as float32 sRGB in [0, 1], its longer side scaled to `size_px` (None = as it is)."""
+    """Return a picture as float32 sRGB in [0, 1], its longer side scaled to `size_px` (None = as it is).
+
+    Example:
+        >>> from PIL import Image
+        >>> to_tensor(Image.new("RGB", (40, 30), "red"), size_px=4)[0, :, 0, 0]
+        tensor([1., 0., 0.])
+    """
     picture = as_srgb(picture)
     if size_px is not None and max(picture.size) != size_px:
-        scale = size_px / max(picture.size)
-        size = tuple(max(1, round(side * scale)) for side in picture.size)
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+        picture = picture.resize(scaled_size(*picture.size, size_px), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
 
 
 def to_picture(image: Float[Tensor, "1 3 h w"]) -> Image.Image:
-    """Return the picture of a tensor in [0, 1]; what lies outside is clamped."""
+    """Return the picture of a tensor in [0, 1]; what lies outside is clamped.
+
+    Example:
+        >>> import torch
+        >>> to_picture(torch.ones(1, 3, 30, 40)).getpixel((0, 0))
+        (255, 255, 255)
+    """
     values = image.detach()[0].clamp(0, 1).mul(255).round().byte()
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
 
 
-def shrink(image: Float[Tensor, "1 3 h w"], size_px: int) -> Float[Tensor, "1 3 h2 w2"]:
-    """Return the picture with its longer side at most `size_px`, antialiased."""
-    height, width = image.shape[2:]
-    if max(height, width) <= size_px:
+def scaled_size(height: int, width: int, longer_px: int) -> tuple[int, int]:
+    """Return (height, width) in the same ratio with this longer side, each at least 1 px.
+
+    Example:
+        >>> scaled_size(600, 800, longer_px=400)
+        (300, 400)
+    """
+    scale = longer_px / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def shrink(image: Float[Tensor, "b c h w"], longer_px: int) -> Float[Tensor, "b c _ _"]:
+    """Return pictures with their longer side at most `longer_px`, antialiased; smaller ones as they are.
+
+    Args:
+        image: (B, C, H, W).
+        longer_px: at least 1.
+
+    Returns:
+        (B, C, H', W'); by rounding it may leave the range of the values by a millionth.
+
+    Example:
+        >>> import torch
+        >>> tuple(shrink(torch.rand(1, 3, 60, 80), longer_px=40).shape)
+        (1, 3, 30, 40)
+    """
+    if max(image.shape[2:]) <= longer_px:
         return image
-    scale = size_px / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return functional.interpolate(image, size, mode="bilinear", antialias=True).clamp(0, 1)
+    size = scaled_size(image.shape[2], image.shape[3], longer_px)
+    return functional.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> None:
@@ -110,7 +152,7 @@ def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | No
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: unknown picture format '{path.suffix}'. Allowed: {', '.join(SUFFIXES)}.")
     picture_format = Image.registered_extensions()[path.suffix.lower()]
-    options: dict = {"icc_profile": SRGB_ICC}
+    options: dict[str, Any] = {"icc_profile": SRGB_ICC}
     if picture_format == "PNG":
         options["pnginfo"] = chunks = PngImagePlugin.PngInfo()
         for name, text in (texts or {}).items():

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nstkit.errors import UserError
+from nstkit.errors import UserError, first_line
 
 Value = TypeVar("Value")
 
@@ -81,7 +81,7 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
         if not is_lost_connection(error):
             raise
         raise UserError(
-            f"process {dist.get_rank()} of {count} lost the others ({str(error).splitlines()[0]}). What was saved is "
+            f"process {dist.get_rank()} of {count} lost the others ({first_line(error)}). What was saved is "
             f"whole: start the same command again with --resume auto."
         ) from error
     finally:

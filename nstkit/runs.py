@@ -7,6 +7,7 @@ RUNS_DIR/<command>/<name>/
     images/         pictures
 """
 
+import contextlib
 import json
 import math
 import os
@@ -14,10 +15,11 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
@@ -27,7 +29,9 @@ from torch.utils.tensorboard.summary import hparams
 from nstkit.config import CommandConfig, as_typed, settings_of
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
+from nstkit.hardware import describe_environment
 from nstkit.pictures import save_picture, shrink, to_picture
+from nstkit.settings import known
 
 # TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs
 # add. So every run of every command declares all of these. A setting that it does not have is "none" or NaN, a measure
@@ -159,8 +163,10 @@ class Run:
             step: the step that the measures belong to.
         """
         row, values = table_row(settings, measures)
+        file_writer = self._writer.file_writer
+        assert file_writer is not None  # it is gone only behind close()
         for summary in hparams(row, values):
-            self._writer.file_writer.add_summary(summary)
+            file_writer.add_summary(summary)
         for tag, value in values.items():
             if not math.isnan(value):  # the column is declared above; a curve of NaN would be an empty card
                 self._writer.add_scalar(tag, value, step)
@@ -180,6 +186,52 @@ def table_row(settings: Mapping[str, Any], measures: Mapping[str, float]) -> tup
         else:
             row[key] = "none" if value is None else str(value)
     return row, {key: float(measures.get(key, math.nan)) for key in MEASURE_KEYS}
+
+
+@contextlib.contextmanager
+def open_run(
+    config: CommandConfig,
+    device: torch.device,
+    command: str,
+    slug: str,
+    *,
+    given: CommandConfig,
+    suffix: str = "",
+    may_continue: bool = False,
+) -> Iterator[Run]:
+    """Open the folder of a new run, and say on the screen where it is, first and last.
+
+    Args:
+        config: resolved settings.
+        device: described in config.json.
+        command: the folder's parent.
+        slug: what the folder's name says where `--run-name` gives none.
+        given: the settings before they were resolved.
+        suffix: added to `--run-name`, to tell apart several runs of one command.
+        may_continue: a run of that name is continued, its log begun anew; otherwise it is refused.
+
+    Raises:
+        UserError: where there is a run of that name already, or the folder cannot be written.
+    """
+    run_settings = config.run
+    name = None if run_settings.run_name is None else run_settings.run_name + suffix
+    is_continued = may_continue and name is not None and is_taken(run_settings.runs_dir / command / name)
+    folder = (
+        run_settings.runs_dir / command / known(name)
+        if is_continued
+        else choose_folder(run_settings.runs_dir, command, name, slug)
+    )
+    resume_step = 0 if is_continued else None
+    environment = describe_environment(device)
+    with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
+        print(places(run.folder, run_settings.runs_dir))
+        yield run
+    print(places(folder, run_settings.runs_dir))
+
+
+def places(folder: Path, runs_dir: Path) -> str:
+    """Return the lines that say where a run's results are and how to watch them."""
+    return f"results: {folder}\nwatch:   {tensorboard_command(runs_dir)}"
 
 
 def choose_folder(runs_dir: Path, command: str, run_name: str | None, slug: str) -> Path:

@@ -1,15 +1,21 @@
 """Flags beat the file, which beats the dataclass; what a run saved is what starts it again."""
 
+import contextlib
+import importlib
+import io
 import json
+import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from nstkit.config import CommandConfig, as_plain, parse, read_settings, settings_of
+from nstkit.config import CommandConfig, RunSettings, as_plain, field_docstrings, parse, read_settings, settings_of
+from nstkit.quality.config import QualityConfig
+from nstkit.settings import Settings
 from train_backbone.config import TrainConfig
 from transfer.config import TransferConfig
 
@@ -17,23 +23,51 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo(CommandConfig):
-    """One of each kind of setting."""
+class Work(Settings):
+    """What is done."""
 
     size: int = 512
+    """Side of the picture [px]. This help is long enough to be broken into several lines on every terminal that there
+    is, and it holds a path such as RUNS_DIR/demo/<run>/."""
     rate: float | None = None
+    """How fast. None = not at all."""
     is_fast: bool = True
-    taps: tuple[str, ...] = ("a",)
-    pictures: tuple[Path, ...] = ()
+    """Whether it is fast."""
+    is_loud: bool = False
+    """Whether it is loud."""
     mode: Literal["one", "two"] = "one"
-    out: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PresetDemo(Demo):
-    """The same with presets."""
+class Files(Settings):
+    """What it is done with."""
+
+    taps: tuple[str, ...] = ("a",)
+    """Names."""
+    pictures: tuple[Path, ...] = ()
+    """None given = none."""
+    out: Path | None = None
+    """Where it goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRun(RunSettings):
+    """How it is run."""
 
     preset: Literal["quick", "large"] | None = None
+    """Settings that go together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(CommandConfig):
+    """Do one of each kind of thing. This sentence is long enough to be broken into lines on a terminal of 80 columns.
+
+    This is another paragraph.
+    """
+
+    work: Work = Work()
+    files: Files = Files()
+    run: DemoRun = DemoRun()
 
 
 def _demo(*words):
@@ -52,13 +86,13 @@ def test_nothing_given_is_the_dataclass():
 def test_flags_beat_the_file_which_beats_the_dataclass(tmp_path):
     path = _write(tmp_path / "settings.json", {"size": 100, "seed": 7})
     config = _demo("--config", str(path), "--seed", "9")
-    assert (config.size, config.seed, config.mode) == (100, 9, "one")
+    assert (config.work, config.run) == (Work(size=100), DemoRun(seed=9, config=path))
 
 
 def test_flags_beat_the_file_whichever_comes_first(tmp_path):
     path = _write(tmp_path / "settings.json", {"size": 100, "taps": ["b", "c"], "is_fast": True, "mode": "two"})
     config = _demo("--size", "3", "--taps", "d", "--no-is-fast", f"--config={path}")
-    assert (config.size, config.taps, config.is_fast, config.mode) == (3, ("d",), False, "two")
+    assert (config.work, config.files) == (Work(size=3, is_fast=False, mode="two"), Files(taps=("d",)))
 
 
 @pytest.mark.parametrize(
@@ -70,56 +104,60 @@ def test_flags_beat_the_file_whichever_comes_first(tmp_path):
 )
 def test_json_and_toml_say_the_same(tmp_path, name, text):
     config = _demo("--config", str(_write(tmp_path / name, text)))
-    given = (config.size, config.rate, config.is_fast, config.taps, config.mode, config.out)
-    assert given == (64, 1e-4, False, ("x", "y"), "two", Path("o.png"))
+    assert config.work == Work(size=64, rate=1e-4, is_fast=False, mode="two")
+    assert config.files == Files(taps=("x", "y"), out=Path("o.png"))
 
 
 def test_none_empty_tuple_and_true_come_back(tmp_path):
     saved = {"rate": None, "out": None, "taps": [], "pictures": [], "is_fast": True, "run_name": None}
     path = _write(tmp_path / "settings.json", saved)
     config = _demo("--config", str(path))
-    assert (config.rate, config.out, config.taps, config.pictures) == (None, None, (), ())
-    assert config.is_fast is True
-    assert config.run_name is None
+    assert config == Demo(files=Files(taps=()), run=DemoRun(config=path))
 
 
 PRESETS = {"quick": {"size": 64, "taps": ("x", "y"), "is_fast": False}, "large": {"size": 2048, "rate": 0.5}}
 
 
 def _preset_demo(*words):
-    return parse(PresetDemo, "demo", list(map(str, words)), presets=PRESETS)
+    return parse(Demo, "demo", list(map(str, words)), presets=PRESETS)
 
 
 def test_preset_stands_below_the_file_and_the_flags(tmp_path):
-    assert _preset_demo() == PresetDemo()
+    assert _preset_demo() == Demo()
     config = _preset_demo("--preset", "quick")
-    assert config == PresetDemo(preset="quick", size=64, taps=("x", "y"), is_fast=False)
+    assert config == Demo.of(preset="quick", size=64, taps=("x", "y"), is_fast=False)
     path = _write(tmp_path / "settings.json", {"size": 100, "rate": 0.25})
     config = _preset_demo("--is-fast", "--preset=quick", "--config", path)
-    assert (config.size, config.rate, config.taps, config.is_fast) == (100, 0.25, ("x", "y"), True)
+    assert (config.work, config.files) == (Work(size=100, rate=0.25), Files(taps=("x", "y")))
 
 
 def test_the_last_preset_holds_and_the_command_lines_beats_the_files(tmp_path):
     config = _preset_demo("--preset", "quick", "--preset", "large")
-    assert (config.preset, config.size, config.is_fast) == ("large", 2048, True)
+    assert (config.run.preset, config.work) == ("large", Work(size=2048, rate=0.5))
     path = _write(tmp_path / "settings.json", {"preset": "quick"})
-    assert _preset_demo("--config", path).size == 64
-    assert _preset_demo("--config", path, "--preset", "large").size == 2048
+    assert _preset_demo("--config", path).work.size == 64
+    assert _preset_demo("--config", path, "--preset", "large").work.size == 2048
 
 
 def test_no_preset_on_the_command_line_beats_that_of_the_file(tmp_path):
     path = _write(tmp_path / "settings.json", {"preset": "quick"})
-    assert _preset_demo("--config", path, "--preset", "None") == PresetDemo(config=path)
+    assert _preset_demo("--config", path, "--preset", "None") == Demo.of(config=path)
 
 
 def test_none_on_the_command_line_beats_a_value_of_the_file(tmp_path):
     path = _write(tmp_path / "settings.json", {"rate": 0.5})
-    assert _demo("--config", str(path), "--rate", "None").rate is None
+    assert _demo("--config", str(path), "--rate", "None").work.rate is None
 
 
 def test_a_picture_named_twice_stays_twice(tmp_path):
     path = _write(tmp_path / "settings.json", {"pictures": ["a b.png", "c.png", "a b.png"]})
-    assert _demo("--config", str(path)).pictures == (Path("a b.png"), Path("c.png"), Path("a b.png"))
+    assert _demo("--config", str(path)).files.pictures == (Path("a b.png"), Path("c.png"), Path("a b.png"))
+
+
+def test_text_that_begins_with_a_dash_comes_back(tmp_path):
+    path = _write(tmp_path / "settings.json", {"run_name": "--no-is-fast", "out": "-", "rate": -1.5})
+    config = _demo("--config", str(path))
+    assert (config.run.run_name, config.files.out, config.work) == ("--no-is-fast", Path("-"), Work(rate=-1.5))
 
 
 def test_unknown_settings_are_all_named_with_the_allowed_ones(tmp_path, user_error):
@@ -177,14 +215,20 @@ def test_what_a_run_saved_starts_it_again(tmp_path, cls, words):
 
 
 def test_settings_leave_out_how_it_was_called():
-    settings = settings_of(Demo(config=Path("c"), quiet=True, debug=True, print_config=True))
+    settings = settings_of(Demo.of(config=Path("c"), quiet=True, debug=True, print_config=True))
     assert not {"config", "quiet", "debug", "print_config"} & set(settings)
     assert settings["taps"] == ["a"]
     assert json.loads(json.dumps(settings)) == settings
 
 
 def test_as_plain_reaches_into_containers():
-    assert as_plain({"a": (Path("b"), [Demo().runs_dir]), 3: None}) == {"a": ["b", ["runs"]], "3": None}
+    assert as_plain({"a": (Path("b"), [Demo().run.runs_dir]), 3: None}) == {"a": ["b", ["runs"]], "3": None}
+    assert as_plain([Files(out=Path("c"))]) == [{"taps": ["a"], "pictures": [], "out": "c"}]
+
+
+def test_class_without_its_source_has_no_texts():
+    cls = make_dataclass("Sourceless", [("more", int, 3)], bases=(Files,), frozen=True, kw_only=True)
+    assert field_docstrings(cls) == field_docstrings(Files)
 
 
 def test_read_settings_keeps_types(tmp_path):
@@ -192,13 +236,104 @@ def test_read_settings_keeps_types(tmp_path):
     assert read_settings(path) == {"a": 1, "b": 1.5, "c": True, "d": ["x"]}
 
 
-@pytest.mark.parametrize("command", ["train_backbone", "transfer", "nstkit.export"])
+# --help
+
+
+COMMANDS = ("train_backbone", "transfer", "transfer.study", "nstkit.quality", "nstkit.export", "nstkit.info")
+
+
+@pytest.fixture
+def help_of(monkeypatch):
+    """Return the lines of a command's help on a terminal of some columns."""
+
+    def lines_of(call, columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys, "argv", ["command", "--help"])
+        screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        with contextlib.redirect_stdout(screen), pytest.raises(SystemExit) as ended:
+            call()
+        assert ended.value.code == 0
+        screen.seek(0)
+        return screen.read().splitlines()
+
+    return lines_of
+
+
+def _main_of(command):
+    is_package = command not in ("nstkit.export", "nstkit.info")
+    return importlib.import_module(f"{command}.__main__" if is_package else command).main
+
+
+def _text_of(lines):
+    """Return what stands inside the boxes, as one line."""
+    return " ".join(" ".join(line.strip("│╭╮╰╯─ ") for line in lines).split())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_help_of_groups(help_of, columns):
+    lines = help_of(lambda: parse(Demo, "demo", examples="\n  demo --size 64    # small\n  demo\n"), columns)
+    assert lines[0] == "usage: python -m demo [-h] [OPTIONS]"
+    assert max(map(len, lines)) == columns  # the boxes; no sentence is longer
+    boxes = [line for line in lines if line.startswith("╭")]
+    assert [box.strip("╭╮─ ") for box in boxes] == ["options", "work options", "files options", "run options"]
+    assert lines[-4:] == ["", "examples:", "  demo --size 64    # small", "  demo"]
+    text = _text_of(lines)
+    assert "Do one of each kind of thing. This sentence is long enough to be broken into lines on a terminal" in text
+    assert lines.count("  This is another paragraph.") == 1
+    for group in (Work, Files, DemoRun):
+        assert group.__doc__ in text
+        for help_text in field_docstrings(group).values():
+            assert help_text in text
+    flags = [line.split()[1].rstrip(",") for line in lines if line.startswith("│ --")]
+    assert flags == [f"--{name.replace('_', '-')}" for name in Demo().flat()]
+    assert "RUNS_DIR/demo/<run>/. (default: 512)" in text
+    assert "Whether it is fast. (default: True)" in text
+    assert "Names. (default: a)" in text
+    for nothing in ("(default: )", "(default: None)", "(default: False)"):
+        assert nothing not in text
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_fits_and_says_nothing_empty(help_of, command, columns):
+    lines = help_of(_main_of(command), columns)
+    assert lines[0].startswith(f"usage: python -m {command} ")
+    end = lines.index("examples:") if "examples:" in lines else len(lines)
+    assert max(map(len, lines[1:end])) <= columns
+    assert all(line.startswith("  ") and len(line) <= 110 for line in lines[end + 1 :])  # a command is not broken
+    text = _text_of(lines)
+    for nothing in ("(default: )", "(default: None)", "(default: False)"):
+        assert nothing not in text
+
+
+@pytest.mark.parametrize("command", ["train_backbone", "nstkit.quality"])
+def test_examples_stand_at_the_foot_and_are_command_lines(help_of, command):
+    lines = help_of(_main_of(command), 80)
+    examples = lines[lines.index("examples:") + 1 :]
+    assert len(examples) >= 2
+    assert max(map(len, examples)) <= 80
+    module = importlib.import_module(f"{command}.config")
+    for example in examples:
+        words = shlex.split(example, comments=True)
+        start = words.index("-m")
+        assert words[start + 1] == command
+        parse(module.TrainConfig if command == "train_backbone" else module.QualityConfig, command, words[start + 2 :])
+
+
+def test_every_setting_has_a_help():
+    for cls in (RunSettings, *(field.type for config in (TrainConfig, QualityConfig) for field in fields(config))):
+        helps = field_docstrings(cls)
+        assert list(helps) == [field.name for field in fields(cls)]
+        assert all(help_text.endswith(".") for help_text in helps.values())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_does_not_wait_for_torch(command):
     script = f"""
 import runpy, sys
 sys.argv = ["x", "--help"]
 try:
-    runpy.run_module("{command}", run_name="__main__")
+    runpy.run_module("{command}", run_name="__main__", alter_sys=True)
 finally:
     print("torch" in sys.modules, file=sys.stderr)
 """

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from nstkit.errors import Interruption, UserError, nearest, run_command, uninterrupted
+from nstkit.errors import Interruption, UserError, first_line, nearest, run_command, uninterrupted
 
 
 def _fail():
@@ -69,6 +69,19 @@ def test_nearest_names_the_closest_or_nothing():
     assert nearest("zzz", ["conv4_1", "relu4_1"]) == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("shapes do not fit\n  more about them"), "shapes do not fit"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (AssertionError(), "AssertionError"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_first_line_says_what_there_is_to_say(error, expected):
+    assert first_line(error) == expected
+
+
 def test_second_interrupt_waits_for_the_save():
     saved = []
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
@@ -123,7 +136,7 @@ def test_in_another_thread_signals_stay_as_they_are():
 
 
 def test_reader_that_stops_reading_is_no_error():
-    command = [sys.executable, "-m", "transfer", "--backbone", "vgg11@random", "--list-taps"]
+    command = [sys.executable, "-m", "transfer", "--list-taps", "--size", "64"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -1,11 +1,12 @@
 """A file is whole under its final name, or the old one stands there untouched."""
 
+import csv
 import errno
 import os
 
 import pytest
 
-from nstkit.files import check_writable, write_atomically
+from nstkit.files import check_writable, write_atomically, write_csv
 
 
 def test_writes_and_makes_the_folder(tmp_path):
@@ -66,3 +67,10 @@ def test_check_writable_refuses_a_read_only_folder(tmp_path, user_error, monkeyp
     monkeypatch.setattr("nstkit.files.tempfile.TemporaryFile", deny)  # root may write everywhere
     with user_error(tmp_path, "Permission denied"):
         check_writable(tmp_path)
+
+
+def test_table_has_every_column_of_any_row(tmp_path):
+    write_csv(tmp_path / "deep" / "t.csv", [{"a": 1, "b": "x, y"}, {"a": 2, "c": None}])
+    with open(tmp_path / "deep" / "t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{"a": "1", "b": "x, y", "c": ""}, {"a": "2", "b": "", "c": ""}]

@@ -10,6 +10,7 @@ import torch
 
 from nstkit import hardware
 from nstkit.checkpoint import read_torch_file
+from nstkit.config import RunSettings
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -38,6 +39,17 @@ def test_device_that_is_not_there_is_refused_with_those_that_are(machine, user_e
     machine(mps=True)
     with user_error("--device cuda", "Available: mps, cpu."):
         hardware.choose_device("cuda")
+
+
+def test_machine_is_what_the_settings_resolve_to(machine, user_error, monkeypatch):
+    machine()
+    monkeypatch.setattr(hardware, "open", lambda path: io.StringIO("flags : amx_bf16\n"), raising=False)
+    assert hardware.choose_machine(RunSettings()) == hardware.Machine(CPU, "bf16")
+    found = hardware.choose_machine(RunSettings(device="cpu", precision="fp32"))
+    assert found.settings == {"device": "cpu", "precision": "fp32"}
+    assert RunSettings().changed(**found.settings) == RunSettings(device="cpu", precision="fp32")
+    with user_error("--device mps", "Available: cpu."):
+        hardware.choose_machine(RunSettings(device="mps"))
 
 
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])

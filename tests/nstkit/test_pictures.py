@@ -15,6 +15,7 @@ from nstkit.pictures import (
     list_pictures,
     read_picture,
     save_picture,
+    scaled_size,
     shrink,
     to_picture,
     to_tensor,
@@ -266,6 +267,20 @@ def test_shrink_makes_the_longer_side_exact_and_keeps_the_mean():
     assert small.mean(dim=(2, 3)).tolist()[0] == pytest.approx(image.mean(dim=(2, 3)).tolist()[0], abs=0.01)
     # Antialiased: averages of nine pixels vary a third as much.
     assert small.std() < 0.5 * image.std()
+
+
+@pytest.mark.parametrize(
+    ("size", "longer_px", "expected"),
+    [((60, 90), 30, (20, 30)), ((90, 60), 30, (30, 20)), ((1, 400), 100, (1, 100)), ((50, 50), 70, (70, 70))],
+)
+def test_scaled_size_keeps_the_ratio_and_makes_the_longer_side_exact(size, longer_px, expected):
+    assert scaled_size(*size, longer_px) == expected
+
+
+def test_shrink_takes_batches_of_any_channels():
+    maps = torch.rand(2, 5, 24, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(shrink(maps, 12)[1:, 2:3], shrink(maps[1:, 2:3], 12))
+    assert shrink(maps, 12).shape == (2, 5, 12, 4)
 
 
 def test_shrink_leaves_a_small_picture_alone():

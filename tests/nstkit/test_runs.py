@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from nstkit.config import CommandConfig
+from nstkit.errors import UserError
+from nstkit.quality.config import QualityConfig
 from nstkit.runs import (
     EVENT_PICTURE_PX,
     MEASURE_KEYS,
@@ -24,6 +24,8 @@ from nstkit.runs import (
     choose_folder,
     cut_back,
     is_taken,
+    open_run,
+    places,
     slugify,
     table_row,
     tensorboard_command,
@@ -34,7 +36,7 @@ PAINTED = {"command": "transfer", "backbone": "run", "content": "a", "style": "b
 
 
 def _open(folder, **more):
-    return Run(folder, CommandConfig(), {"device": "cpu"}, **more)
+    return Run(folder, QualityConfig(), {"device": "cpu"}, **more)
 
 
 def _events(folder):
@@ -76,7 +78,7 @@ def _hparams(folder):
 
 
 def test_config_holds_settings_given_and_environment(tmp_path):
-    with Run(tmp_path / "run", CommandConfig(seed=3, quiet=True), {"device": "cpu"}, given={"seed": None}):
+    with Run(tmp_path / "run", QualityConfig.of(seed=3, quiet=True), {"device": "cpu"}, given={"seed": None}):
         pass
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["seed"] == 3
@@ -84,6 +86,25 @@ def test_config_holds_settings_given_and_environment(tmp_path):
     assert saved["given"] == {"seed": None}
     assert saved["environment"] == {"device": "cpu"}
     assert "quiet" not in saved
+
+
+def test_open_run_says_where_it_is_first_and_last_and_remembers_what_was_given(tmp_path, cpu, capsys):
+    given = QualityConfig.of(runs_dir=tmp_path / "runs", run_name="a")
+    with open_run(given.changed(device="cpu"), cpu, "quality", "slug", given=given, suffix="-b") as run:
+        assert run.folder == tmp_path / "runs" / "quality" / "a-b"
+        first = capsys.readouterr().out
+        run.log(1, {"x": 1.0})
+    lines = [f"results: {run.folder}", f"watch:   {tensorboard_command(tmp_path / 'runs')}"]
+    assert first.splitlines() == capsys.readouterr().out.splitlines() == lines
+    assert places(run.folder, tmp_path / "runs").splitlines() == lines
+    saved = json.loads((run.folder / "config.json").read_text())
+    assert (saved["device"], saved["given"]["device"], saved["given"]["run_name"]) == ("cpu", "auto", "a")
+    assert saved["environment"]["torch"] == torch.__version__
+    with (
+        pytest.raises(UserError, match=r"--run-name a-b: .* is there already"),
+        open_run(given, cpu, "quality", "slug", given=given, suffix="-b"),
+    ):
+        pytest.fail("a taken name was taken again")
 
 
 def test_every_step_is_a_line_and_a_point(tmp_path):
@@ -351,10 +372,8 @@ def test_folder_without_a_name_tells_when_and_what_and_is_new(tmp_path, monkeypa
         chosen[-1].mkdir(parents=True)
     name = "20260102-030405-vgg19-a-b"
     assert [folder.name for folder in chosen] == [name, f"{name}~2", f"{name}~3", f"{name}~4"]
-
-
-def test_folder_begins_with_the_date():
-    assert re.fullmatch(r"\d{8}-\d{6}-slug", choose_folder(Path("none"), "transfer", None, "slug").name)
+    monkeypatch.undo()
+    assert re.fullmatch(r"\d{8}-\d{6}-slug", choose_folder(tmp_path, "transfer", None, "slug").name)
 
 
 @pytest.mark.parametrize(
