@@ -15,7 +15,7 @@ from torch import nn
 
 from nstkit.backbones import stem, vgg
 from nstkit.backbones.spec import Arch, Head, Norm, split_norm
-from nstkit.errors import UserError, nearest
+from nstkit.errors import UserError, first_line, nearest
 
 SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
 
@@ -33,9 +33,9 @@ def arch_of(
 
     Args:
         name: such as `vgg19`, `mypackage.networks:build`, `resnet18`.
-        norm: of ours alone.
-        width: of ours alone, factor on the channel counts.
-        head: of ours alone.
+        norm: batch norm or none; only our own networks have the choice.
+        width: factor on the channel counts of our own networks.
+        head: what our own networks end in.
         classes: how many logits.
         image_size: side of the training pictures [px]; up to 64, timm's networks get a stem for small pictures.
 
@@ -101,20 +101,20 @@ def build_network(arch: dict[str, Any], *, factory: str | None = None) -> nn.Mod
             raise UserError(f"{name}: {error}. The file is of another version; update nstkit.") from error
     else:
         raise UserError(f"no network '{name}' of library {library!r} here. The file is of another version.")
-    network.arguments = dict(arch)
+    vars(network)["arguments"] = dict(arch)
     return network
 
 
 def _create_timm(name: str, classes: int) -> nn.Module:
     import timm
 
-    # Without a look at the name timm would fetch what `hf-hub:` or `local-dir:` stand before.
+    # Unless the name is looked at first, timm would fetch what `hf-hub:` or `local-dir:` stand before.
     if not timm.is_model(name):
         raise UserError(f"the installed timm {timm.__version__} has no network '{name}'. Update timm.")
     try:
         return timm.create_model(name, pretrained=False, num_classes=classes)
     except Exception as error:  # timm's constructors raise a dozen kinds
-        raise UserError(f"{name}: timm could not make it with {classes} classes ({_reason(error)}).") from error
+        raise UserError(f"{name}: timm could not make it with {classes} classes ({first_line(error)}).") from error
 
 
 def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
@@ -127,7 +127,9 @@ def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
     except UserError:
         raise
     except Exception as error:  # it is the user's code
-        raise UserError(f"--arch {name}: it failed ({type(error).__name__}: {_reason(error)}); see --debug.") from error
+        raise UserError(
+            f"--arch {name}: it failed ({type(error).__name__}: {first_line(error)}); see --debug."
+        ) from error
     if not isinstance(network, nn.Module):
         raise UserError(f"--arch {name}: it returned a {type(network).__name__}; it must return a torch.nn.Module.")
     return network
@@ -151,7 +153,3 @@ def _split_factory(name: str) -> tuple[str, str]:
     if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
         raise UserError(f"--arch {name}: not of the form package.module:function.")
     return module, function
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.spread import peak_shares, spread_entropy
 from nstkit.errors import UserError
-from nstkit.quality.activity import peak_share
 
 FIELD_PX = (32, 768)  # height and width of the picture that receptive fields are measured on
 FIELD_BATCH = 4
@@ -76,30 +76,10 @@ def measure_maps(backbone: Backbone, image: Float[Tensor, "1 3 h w"]) -> dict[st
         name: {
             "scale": float(maps.float().square().mean().sqrt()),
             "entropy": spread_entropy(maps),
-            "peak": peak_share(maps),
+            "peak": float(peak_shares(maps)),
         }
         for name, maps in backbone.features(image, backbone.taps).items()
     }
-
-
-@torch.no_grad()
-def spread_entropy(maps: Float[Tensor, "1 c h w"]) -> float:
-    """Return the entropy of |F| / sum |F| over all channels and positions, over that of an even spread.
-
-    Args:
-        maps: feature maps of one picture.
-
-    Returns:
-        From 0 (a single entry holds all) to 1 (all are alike, also all zero); independent of the maps' scale.
-
-    Source: Wang, Li, Vasconcelos 2021 (SWAG), figure of the normalised entropy over the layers.
-    Differs: they take the softmax of F for the shares, so that every map of small values counts as even.
-    """
-    entries = maps.float().abs().flatten()
-    total = entries.sum()
-    if total == 0 or len(entries) == 1:
-        return 1.0
-    return float(torch.special.entr(entries / total).sum()) / math.log(len(entries))
 
 
 @torch.no_grad()

@@ -1,15 +1,28 @@
-"""Weights before training, and batch norm folded away after it."""
+"""Weights before training."""
 
-import copy
+import contextlib
+import re
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from nstkit.backbones.batchnorm import use_batch_statistics
 from nstkit.backbones.spec import Init
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+SMALL = 0.3  # a branch's gain that is constant and below this is a trick of the start; learnt ones are not constant
+GAINS = re.compile(r"(layer_?scale|gamma|gain|skipinit|res_?scale|resweight|alpha|ls|scale)_?\w*\d*$")
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw random numbers on the CPU from `seed` on; what is drawn after the context does not know of it."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def initialise(network: nn.Module, init: Init, images: Float[Tensor, "n 3 h w"] | None = None) -> None:
@@ -92,9 +105,9 @@ def lsuv_init(network: nn.Module, images: Float[Tensor, "n 3 h w"]) -> None:
         elif isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight)
         _reset_norm_and_bias(module)
-    reached: dict[nn.Module, None] = {}  # in the order of the pass
+    reached: dict[nn.Conv2d | nn.Linear, None] = {}  # in the order of the pass
 
-    def scale(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def scale(module: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         deviation = output.float().std()
         if module not in reached and deviation.isfinite() and deviation > 0:
             module.weight.div_(deviation)
@@ -118,27 +131,31 @@ def lsuv_init(network: nn.Module, images: Float[Tensor, "n 3 h w"]) -> None:
         list(reached)[-1].weight.mul_(0.1)
 
 
-def use_batch_statistics(network: nn.Module) -> nn.Module:
-    """Put a network into the mode of evaluation, without dropout, but its batch norm into that of training."""
-    network.eval()
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train()
-    return network
+@torch.no_grad()
+def undo_identity_start(network: nn.Module) -> list[str]:
+    """Set to 1 what multiplies residual branches by nothing or next to nothing at the start of training, in place.
 
+    That is the weight of the last norm of a block (`zero_init_last`), layer scale (1e-6 or so), the gains of skipinit
+    and ReZero. Convolutions and linear layers of zeros alone get He's normal weights. Random networks are meant:
+    trained ones have no such constants, and stay as they are.
 
-def fold_batchnorm(layers: nn.Sequential) -> nn.Sequential:
-    """Return a copy in eval mode with each batch norm folded into the convolution before it.
+    Source: Goyal et al. 2017, section 5.1; Touvron et al. 2021, "Going deeper with Image Transformers", eq. 4; De and
+        Smith 2020, "Batch normalization biases residual blocks", section 4.
 
-    Raises:
-        ValueError: for a batch norm that does not follow a convolution.
+    Returns:
+        Names of the parameters that were changed.
     """
-    folded: list[nn.Module] = []
-    for layer in copy.deepcopy(layers).eval():
-        if not isinstance(layer, nn.BatchNorm2d):
-            folded.append(layer)
-        elif folded and isinstance(folded[-1], nn.Conv2d):
-            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
-        else:
-            raise ValueError("a batch norm that does not follow a convolution cannot be folded")
-    return nn.Sequential(*folded).eval()
+    changed = []
+    for path, module in network.named_modules():
+        is_norm = isinstance(module, NORMS) or "norm" in type(module).__name__.lower()
+        for name, value in module.named_parameters(prefix=path, recurse=False):
+            leaf = name.rpartition(".")[2]
+            is_gain = (is_norm and leaf == "weight") or GAINS.match(leaf) is not None
+            is_vector = value.numel() == max(value.shape, default=1)
+            if is_gain and is_vector and value.abs().max() < SMALL and value.min() == value.max():
+                value.fill_(1.0)
+                changed.append(name)
+            elif leaf == "weight" and isinstance(module, (nn.Conv2d, nn.Linear)) and not value.any():
+                nn.init.kaiming_normal_(value)
+                changed.append(name)
+    return changed

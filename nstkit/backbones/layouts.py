@@ -1,12 +1,14 @@
 """How the axes of an output are laid out: told by its shape, and turned into maps (B, C, H, W)."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
-Kind = Literal["nchw", "nhwc", "tokens", "hiera"]
+from nstkit.backbones import quirks
+
+Kind = Literal["nchw", "nhwc", "tokens", "reordered"]
 
 STRIDES = (1, 2, 4, 8, 16, 32, 64)
 PATCHES = (7, 10, 12, 14, 20, 24, 28, 48)  # of patches and what is made of them; such pictures are whole multiples
@@ -17,7 +19,7 @@ class Layout:
     """Where channels and positions are in an output.
 
     Attributes:
-        kind: `nchw`, `nhwc`, `tokens` (B, N, C) row by row, or `hiera`: tokens in its own order.
+        kind: `nchw`, `nhwc`, `tokens` (B, N, C) row by row, or `reordered`: tokens in an order of the network's own.
         channels: count.
         stride: picture pixels a position.
         prefix: tokens before those of the picture (class, register).
@@ -27,16 +29,6 @@ class Layout:
     channels: int
     stride: int
     prefix: int = 0
-
-    def rerolled(self, path: str) -> "Layout | None":
-        """Return the layout of a tap of Hiera, whose blocks alone can be brought into order, else None."""
-        return replace(self, kind="hiera") if hiera_block(path) is not None else None
-
-
-def hiera_block(path: str) -> int | None:
-    """Return the number of the block that a module path such as `blocks.3` names, else None."""
-    parent, _, number = path.partition(".")
-    return int(number) if parent == "blocks" and number.isdigit() else None
 
 
 def read_layout(output: Tensor, height: int, width: int, prefix: int | None = None) -> Layout | None:
@@ -87,7 +79,7 @@ def grid(height: int, width: int, stride: int) -> tuple[int, int]:
 
 
 def to_maps(
-    output: Tensor, kind: Kind, prefix: int, stride: int, *, size: tuple[int, int], network: Any, path: str
+    output: Tensor, kind: Kind, prefix: int, stride: int, *, size: tuple[int, int], network: nn.Module, path: str
 ) -> Tensor:
     """Return an output as maps (B, C, H, W), a view where that is possible.
 
@@ -97,13 +89,13 @@ def to_maps(
         prefix: see `Layout`.
         stride: see `Layout`.
         size: height and width of the picture that the network saw [px].
-        network: for `hiera`, which knows its order.
+        network: for `reordered`: it knows its order.
         path: of the module whose output it is.
     """
     if kind == "nhwc":
         return output.permute(0, 3, 1, 2)
-    if kind == "hiera":
-        return network.reroll(output, hiera_block(path)).permute(0, 3, 1, 2)
+    if kind == "reordered":
+        return quirks.ordered_maps(network, output, path)
     if kind == "tokens":
         tokens = output[:, prefix:]
         return tokens.transpose(1, 2).unflatten(2, grid(*size, stride))

@@ -1,23 +1,21 @@
 """From a backbone's name to the extractor: our checkpoints, our VGGs, timm's and torchvision's networks."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from nstkit.backbones import vgg
+from nstkit.backbones.backbone import Backbone, Tap
 from nstkit.backbones.build import build_network
-from nstkit.backbones.features import Backbone, Tap
-from nstkit.backbones.initialise import kaiming_init
-from nstkit.backbones.repair import undo_identity_start
-from nstkit.backbones.spec import BackboneSpec, Padding, Pooling, Preprocess, parse_backbone, split_norm
-from nstkit.backbones.surgery import IMAGENET_MEAN, IMAGENET_STD, set_padding, set_pooling, set_preprocess
+from nstkit.backbones.initialise import kaiming_init, seeded, undo_identity_start
+from nstkit.backbones.spec import Arch, BackboneSpec, Norm, parse_backbone, split_norm
 from nstkit.backbones.taps import find_taps
 from nstkit.backbones.weights import (
-    CAFFE_MEAN,
+    CAFFE,
+    IMAGENET,
+    Normalisation,
     filter_as_timm,
     load_weights,
     read_normalisation,
@@ -25,26 +23,14 @@ from nstkit.backbones.weights import (
     rename_caffe,
 )
 from nstkit.checkpoint import REQUIRED, read_checkpoint
-from nstkit.errors import UserError, nearest
+from nstkit.errors import UserError, first_line, nearest
 
 
-def load_backbone(
-    spec: str | BackboneSpec,
-    *,
-    pooling: Pooling = "max",
-    padding: Padding = "zero",
-    preprocess: Preprocess = "own",
-    swap: Iterable[str] = (),
-    factory: str | None = None,
-) -> Backbone:
-    """Return the extractor that `spec` names (see `nstkit.backbones.spec`), on the CPU.
+def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
+    """Return the extractor that `spec` names, unchanged, on the CPU. The global random state stays as it is.
 
     Args:
-        spec: such as `ckpt.pt`, `vgg19`, `vgg19@random:3`, `resnet50.a1_in1k`, `vgg19@weights.safetensors`.
-        pooling: what replaces the network's max pooling; see `nstkit.backbones.surgery`.
-        padding: what replaces the zeros around the maps of its convolutions.
-        preprocess: `own`, or what replaces the weights' own normalisation of the picture.
-        swap: texts TAP..TAP@WEIGHTS, layers that other weights are put into; see `nstkit.backbones.swap`.
+        spec: see `nstkit.backbones.spec`.
         factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
@@ -52,19 +38,12 @@ def load_backbone(
             was not given.
     """
     spec = parse_backbone(spec) if isinstance(spec, str) else spec
-    if spec.name is None:
-        backbone = _load_own(spec, factory)
-    elif (own := split_norm(spec.name)) is not None:
-        backbone = _load_vgg(spec, *own)
-    else:
-        backbone = _load_library(spec)
-    for text in swap:
-        from nstkit.backbones.swap import swap_from_text  # it loads the backbone that the weights come from
-
-        swap_from_text(backbone, spec, text, factory=factory)
-    set_pooling(backbone.network, pooling)
-    set_padding(backbone.network, padding)
-    return set_preprocess(backbone, preprocess)
+    with seeded(spec.seed):
+        if spec.name is None:
+            return _load_own(spec, factory)
+        if (own := split_norm(spec.name)) is not None:
+            return _load_vgg(spec, *own)
+        return _load_library(spec)
 
 
 def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:
@@ -95,12 +74,12 @@ def read_exported(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: not a whole exported backbone ({error}). Export it again.") from error
 
 
-def _load_vgg(spec: BackboneSpec, arch: str, norm: str) -> Backbone:
+def _load_vgg(spec: BackboneSpec, arch: Arch, norm: Norm) -> Backbone:
     network = vgg.VGG(arch, norm=norm)
-    normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    normalisation = IMAGENET
     if spec.weights == "random":
-        torch.manual_seed(spec.seed)
-        kaiming_init(network)
+        with seeded(spec.seed):
+            kaiming_init(network)
     elif spec.weights == "pretrained":
         load_weights(network, _create_timm(str(spec.name), pretrained=True).state_dict(), Path(spec.text))
     else:
@@ -108,16 +87,14 @@ def _load_vgg(spec: BackboneSpec, arch: str, norm: str) -> Backbone:
         weights = read_weights(spec.path)
         of_caffe = rename_caffe(weights, network.taps)
         load_weights(network, weights if of_caffe is None else of_caffe, spec.path)
-        normalisation = read_normalisation(spec.path) or normalisation
-        if of_caffe is not None:
-            normalisation = {"mean": [value / 255 for value in CAFFE_MEAN], "std": [1 / 255] * 3, "is_bgr": True}
+        normalisation = CAFFE if of_caffe is not None else read_normalisation(spec.path) or IMAGENET
     return vgg_backbone(network, spec, normalisation, {"arch": arch, "norm": norm, "width": 1.0})
 
 
 def vgg_backbone(
     network: vgg.VGG,
     spec: BackboneSpec,
-    normalisation: dict[str, Any],
+    normalisation: Normalisation,
     facts: dict[str, Any],
     taps: dict[str, Any] | None = None,
     quality: dict[str, float] | None = None,
@@ -151,12 +128,12 @@ def _load_library(spec: BackboneSpec) -> Backbone:
     from torchvision import models
 
     name = str(spec.name)
-    torch.manual_seed(spec.seed)
     is_pretrained = spec.weights == "pretrained"
-    normalisation: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    normalisation = IMAGENET
     if ":" in name or timm.is_model(name.partition(".")[0]):
         network = _create_timm(name, pretrained=is_pretrained)
-        normalisation = timm.data.resolve_model_data_config(network)
+        config = timm.data.resolve_model_data_config(network)
+        normalisation = {"mean": config["mean"], "std": config["std"]}
     elif name in models.list_models(module=models):
         network = _create_torchvision(name, pretrained=is_pretrained)
     else:
@@ -177,7 +154,7 @@ def _load_library(spec: BackboneSpec) -> Backbone:
 def library_backbone(
     network: nn.Module,
     spec: BackboneSpec,
-    normalisation: dict[str, Any],
+    normalisation: Normalisation,
     facts: dict[str, Any],
     taps: dict[str, Any] | None = None,
     quality: dict[str, float] | None = None,
@@ -216,10 +193,9 @@ def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # timm, huggingface_hub and the network raise a dozen kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"--backbone {name}: timm could not make it ({reason}). Without a network give {name}@random, or "
-            f"{name}@FILE with weights you have."
+            f"--backbone {name}: timm could not make it ({first_line(error)}). Without a network give {name}@random, "
+            f"or {name}@FILE with weights you have."
         ) from error
 
 

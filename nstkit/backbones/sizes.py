@@ -2,16 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MethodType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nstkit.backbones import quirks
 from nstkit.errors import UserError
 
 
@@ -36,6 +35,10 @@ class Sizes:
 
         Raises:
             ValueError: for a picture larger than the only size.
+
+        Example:
+            >>> Sizes(multiple=16).padded(30, 41)
+            (32, 48)
         """
         if self.only is None:
             return math.ceil(height / self.multiple) * self.multiple, math.ceil(width / self.multiple) * self.multiple
@@ -71,73 +74,66 @@ def pad_picture(image: Float[Tensor, "b c h w"], sizes: Sizes, label: str) -> Fl
     return image
 
 
+@runtime_checkable
+class ChecksSize(Protocol):
+    """A module of timm's that refuses pictures of another size than its own unless it is told not to."""
+
+    strict_img_size: bool
+
+
+@runtime_checkable
+class MasksShifts(Protocol):
+    """A block of timm's with shifted windows, whose mask is made for one size unless it is made in each pass."""
+
+    dynamic_mask: bool
+
+
+@runtime_checkable
+class ResamplesPositions(Protocol):
+    """A transformer of timm's that can resample its position embedding in each pass."""
+
+    dynamic_img_size: bool
+
+
+@runtime_checkable
+class TakesSize(Protocol):
+    """A network of timm's that can be told the size of the pictures."""
+
+    def set_input_size(self, img_size: tuple[int, int]) -> None:
+        """Make the network take pictures of this size (height, width) [px], in place."""
+
+
 def free_sizes(network: nn.Module) -> None:
     """Let a transformer take pictures of any size that its patches tile, in place, as timm's `dynamic_img_size` does.
 
     Position embeddings are resampled in each pass. What is already free, or cannot be freed, stays as it is.
     """
     for module in network.modules():
-        if hasattr(module, "strict_img_size"):
+        if isinstance(module, ChecksSize):
             module.strict_img_size = False
-        if hasattr(module, "dynamic_mask"):  # Swin's masks of shifted windows, made for each picture
+        if isinstance(module, MasksShifts):
             module.dynamic_mask = True
     patches = getattr(network, "patch_embed", None)
-    name = type(network).__name__
     # Rotary embeddings of a fixed grid are cached: such a network is told the size instead.
     is_cached = getattr(getattr(network, "rope", None), "feat_shape", None) is not None
-    if hasattr(patches, "output_fmt") and getattr(network, "dynamic_img_size", True) is False and not is_cached:
-        from timm.layers import Format
-
+    if (
+        isinstance(network, ResamplesPositions)
+        and network.dynamic_img_size is False
+        and isinstance(patches, quirks.Patches)
+        and not is_cached
+    ):
         network.dynamic_img_size = True
-        if name in ("VisionTransformer", "VisionTransformerDistilled", "Eva"):
-            patches.flatten, patches.output_fmt = False, Format.NHWC
-    if hasattr(network, "conv_proj") and hasattr(getattr(network, "encoder", None), "pos_embedding"):
-        network._process_input = MethodType(_embed_patches, network)
-        network.encoder.forward = MethodType(_encode, network.encoder)
-    elif name == "Hiera":
-        _free_hiera(network)
+        quirks.keep_grid(network, patches)
+    quirks.free_sizes(network)
 
 
-def _embed_patches(self: Any, image: Tensor) -> Tensor:
-    """Torchvision's `VisionTransformer._process_input` without its assertion of the size."""
-    patches = self.conv_proj(image)
-    self.encoder.grid = patches.shape[2:]
-    return patches.flatten(2).transpose(1, 2)
+@dataclass(frozen=True)
+class _State:
+    """A module's own attributes, and tables of its tensors, which are not copied."""
 
-
-def _encode(self: Any, tokens: Tensor) -> Tensor:
-    """Torchvision's `Encoder.forward` with its position embedding resampled."""
-    positions = _resample(self.pos_embedding, self.grid, 1)
-    return self.ln(self.layers(self.dropout(tokens + positions)))
-
-
-def _resample(positions: Tensor, grid: Sequence[int], prefix: int) -> Tensor:
-    from timm.layers import resample_abs_pos_embed
-
-    return resample_abs_pos_embed(positions, list(grid), num_prefix_tokens=prefix)
-
-
-def _free_hiera(network: Any) -> None:
-    """Let Hiera's order of tokens, made for one size, follow each picture."""
-    make_unroll, make_reroll = type(network.unroll), type(network.reroll)
-    schedule = [network.q_stride] * len(network.stage_ends[:-1])
-    embed = type(network)._pos_embed
-
-    def follow(module: Any, inputs: tuple[Tensor, ...]) -> None:
-        size = tuple(inputs[0].shape[2:])
-        module.tokens_spatial_shape = [i // s for i, s in zip(size, module.patch_stride, strict=True)]
-        units = zip(module.tokens_spatial_shape, module.mask_unit_size, strict=True)
-        module.mask_spatial_shape = [i // s for i, s in units]
-        module.unroll = make_unroll(size, module.patch_stride, schedule)
-        module.reroll = make_reroll(size, module.patch_stride, schedule, module.stage_ends, module.q_pool)
-
-    def embed_positions(self: Any, tokens: Tensor) -> Tensor:
-        if self.pos_embed is None or self.pos_embed_win is not None:
-            return embed(self, tokens)
-        return tokens + _resample(self.pos_embed, self.tokens_spatial_shape, 0)
-
-    network._pos_embed = MethodType(embed_positions, network)
-    network.register_forward_pre_hook(follow)
+    attributes: dict[str, Any]
+    parameters: dict[str, nn.Parameter | None]
+    buffers: dict[str, Tensor | None]
 
 
 class SizeSetter:
@@ -145,13 +141,14 @@ class SizeSetter:
 
     def __init__(self, network: nn.Module) -> None:
         self.size: tuple[int, int] | None = None
-        self.own = {path: _shallow(module) for path, module in network.named_modules()}
+        self._own = {path: _state_of(module) for path, module in network.named_modules()}
 
     def set(self, network: nn.Module, size: tuple[int, int]) -> None:
         """Make the network take pictures of this size (height, width) [px], in place."""
         if size == self.size:
             return
         self.reset(network)
+        assert isinstance(network, TakesSize)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # timm's resampling of tables searches in a transposed tensor
             network.set_input_size(size)
@@ -160,26 +157,31 @@ class SizeSetter:
 
     def reset(self, network: nn.Module) -> None:
         """Bring back the network's own size and weights, in place."""
-        like = next(network.parameters())
+        device = next(network.parameters()).device
         for path, module in network.named_modules():
-            _restore(module, self.own[path], like)
+            _restore(module, self._own[path], device)
         self.size = None
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the network's own parameters; those that depend on the size are not in it while one is set."""
+        tables = (state.parameters.values() for state in self._own.values())
+        return [parameter for table in tables for parameter in table if parameter is not None]
 
-def _shallow(module: nn.Module) -> dict[str, Any]:
-    """Return a module's own attributes, its tables of tensors copied, the tensors not."""
-    values = {key: value for key, value in vars(module).items() if not key.startswith("_")}
-    return {**values, "_parameters": dict(module._parameters), "_buffers": dict(module._buffers)}
+
+def _state_of(module: nn.Module) -> _State:
+    attributes = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    return _State(attributes, dict(module._parameters), dict(module._buffers))
 
 
 @torch.no_grad()
-def _restore(module: nn.Module, values: dict[str, Any], like: Tensor) -> None:
+def _restore(module: nn.Module, state: _State, device: torch.device) -> None:
+    """Put a module back into a state, its tensors on a device that it may have been moved to since."""
     training = module.training
-    vars(module).update({key: value for key, value in values.items() if key not in ("_parameters", "_buffers")})
+    vars(module).update(state.attributes)
     module.training = training
-    for key in ("_parameters", "_buffers"):
-        table = getattr(module, key)
-        for name, value in values[key].items():
-            if value is not None and value.device != like.device:  # moved since
-                value = nn.Parameter(value.to(like.device), False) if key == "_parameters" else value.to(like.device)
-            table[name] = value
+    for name, parameter in state.parameters.items():
+        if parameter is not None and parameter.device != device:
+            parameter = nn.Parameter(parameter.to(device), False)
+        module._parameters[name] = parameter
+    for name, buffer in state.buffers.items():
+        module._buffers[name] = None if buffer is None else buffer.to(device)

@@ -70,6 +70,11 @@ def parse_backbone(text: str) -> BackboneSpec:
 
     Raises:
         UserError: for a file that is not there, or weights that are neither `pretrained`, `random` nor a file.
+
+    Example:
+        >>> spec = parse_backbone("vgg19@random:3")
+        >>> spec.name, spec.weights, spec.seed, spec.label
+        ('vgg19', 'random', 3, 'vgg19-random3')
     """
     if text == "carried":
         return BackboneSpec(text, None, "file", CARRIED)
@@ -100,10 +105,12 @@ def parse_backbone(text: str) -> BackboneSpec:
 
 def split_norm(name: str) -> tuple[Arch, Norm] | None:
     """Return (arch, norm) of one of our own names such as `vgg19_bn`, None for any other."""
-    arch, _, suffix = name.partition("_")
-    if arch in get_args(Arch) and suffix in ("", "bn"):
-        return arch, "batch" if suffix else "none"
-    return None
+    stem, _, suffix = name.partition("_")
+    archs: tuple[Arch, ...] = get_args(Arch)
+    arch = next((arch for arch in archs if arch == stem), None)
+    if arch is None or suffix not in ("", "bn"):
+        return None
+    return arch, "batch" if suffix else "none"
 
 
 def _checkpoint_in(folder: Path) -> Path:

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
-from nstkit.backbones.weights import CAFFE_MEAN
+from nstkit.backbones.weights import CAFFE, IMAGENET
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LEVEL = {"avg": 1.5, "l2": 1.35}  # see `set_pooling`
 
 
@@ -78,7 +77,7 @@ def set_padding(network: nn.Module, mode: Padding) -> nn.Module:
         if type(module).__name__ == "Conv2dSame":  # timm's pads in its forward, unlike nn.Conv2d's without padding
             module.__class__ = nn.Conv2d
             module.register_forward_pre_hook(_PadsSame(mode))
-        elif getattr(module, "same_pad", False):
+        elif isinstance(module, PadsItself) and module.same_pad:
             module.same_pad = False
             module.register_forward_pre_hook(_PadsSame(mode))
         elif any(module._reversed_padding_repeated_twice):  # also where padding is the word "same"
@@ -97,13 +96,18 @@ def set_preprocess(backbone: Backbone, preprocess: Preprocess) -> Backbone:
     """
     if preprocess == "own":
         return backbone
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
-    if preprocess == "caffe":
-        mean, std = tuple(value / 255 for value in CAFFE_MEAN), (1 / 255,) * 3
-    backbone.flip_channels = preprocess == "caffe"
-    backbone.mean = torch.tensor(mean).view(1, 3, 1, 1).to(backbone.mean)
-    backbone.std = torch.tensor(std).view(1, 3, 1, 1).to(backbone.std)
+    normalisation = CAFFE if preprocess == "caffe" else IMAGENET
+    backbone.flip_channels = normalisation.get("is_bgr", False)
+    backbone.mean = torch.tensor(normalisation["mean"]).view(1, 3, 1, 1).to(backbone.mean)
+    backbone.std = torch.tensor(normalisation["std"]).view(1, 3, 1, 1).to(backbone.std)
     return backbone
+
+
+@runtime_checkable
+class PadsItself(Protocol):
+    """A convolution of timm's that pads by the size of the map where its `same_pad` is true."""
+
+    same_pad: bool
 
 
 class RescaledPool(nn.Module):

@@ -7,16 +7,17 @@ TAP@WEIGHTS         one stage
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from nstkit.backbones.backbone import Backbone, Tap
 from nstkit.backbones.build import build_network
-from nstkit.backbones.features import Backbone, Tap
-from nstkit.backbones.initialise import initialise
-from nstkit.backbones.load import load_backbone, read_exported
+from nstkit.backbones.initialise import initialise, seeded
+from nstkit.backbones.load import load_as_is, read_exported
 from nstkit.backbones.spec import RANDOM, BackboneSpec
 from nstkit.backbones.weights import load_weights, read_normalisation, read_weights
 from nstkit.checkpoint import read_checkpoint
@@ -49,6 +50,11 @@ def parse_swap(text: str) -> Swap:
 
     Raises:
         UserError: for a text of another form.
+
+    Example:
+        >>> swap = parse_swap("relu3_1..relu4_4@random:3")
+        >>> swap.first, swap.last, swap.weights
+        ('relu3_1', 'relu4_4', 'random:3')
     """
     taps, _, weights = text.partition("@")
     first, _, last = taps.partition("..")
@@ -70,7 +76,7 @@ def swap_from_text(backbone: Backbone, spec: BackboneSpec, text: str, *, factory
         backbone: as `spec` gives it, its pooling and padding not yet changed.
         spec: what names the architecture of random weights and of a file.
         text: such as `relu3_1..relu4_4@random:3`.
-        factory: as for `nstkit.backbones.load.load_backbone`.
+        factory: as for `nstkit.backbones.prepare.load_backbone`.
 
     Raises:
         UserError: for an unknown tap, taps in the wrong order, or weights of another architecture.
@@ -102,34 +108,34 @@ class Donor:
 
 
 def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str | None) -> Donor:
-    """Return the weights that `text` names for the architecture of `spec`. The global random state stays.
+    """Return the weights that `text` names for the architecture of `spec`. The global random state stays as it is.
 
     Raises:
         UserError: for weights that are not there, or that do not fit.
     """
-    path = Path(text).expanduser()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        if spec.name is not None:
-            is_weights = text == "pretrained" or RANDOM.fullmatch(text) or path.is_file()
-            other = load_backbone(f"{spec.name}@{text}" if is_weights else text, factory=factory)
-        elif (match := RANDOM.fullmatch(text)) is None and not path.is_file():
-            other = load_backbone(text, factory=factory)
-        else:
-            assert spec.path is not None
-            arch = (read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path))["arch"]
-            normalisation = None
-            if match:
-                torch.manual_seed(int(match[1] or 0))
-                network = build_network(arch, factory=factory)
-                initialise(network, "default" if "library" in arch else "kaiming")
-            else:
-                network = build_network(arch, factory=factory)
-                load_weights(network, read_weights(path), path)
-                normalisation = read_normalisation(path)
-            mean, std = backbone.mean, backbone.std
-            if normalisation is not None:
-                mean, std = (torch.tensor(normalisation[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-            return Donor(network.state_dict(), mean, std, backbone.flip_channels, is_random=bool(match))
+    path, random = Path(text).expanduser(), RANDOM.fullmatch(text)
+    if spec.name is not None:
+        is_weights = text == "pretrained" or random is not None or path.is_file()
+        return _donor_of(load_as_is(f"{spec.name}@{text}" if is_weights else text, factory=factory))
+    if random is None and not path.is_file():
+        return _donor_of(load_as_is(text, factory=factory))
+    assert spec.path is not None
+    arch = (read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path))["arch"]
+    mean, std = backbone.mean, backbone.std
+    with seeded(int(random[1] or 0) if random is not None else 0):
+        network = build_network(arch, factory=factory)
+        if random is not None:
+            initialise(network, "default" if "library" in arch else "kaiming")
+    if random is None:
+        load_weights(network, read_weights(path), path)
+        if (normalisation := read_normalisation(path)) is not None:
+            mean, std = (
+                torch.tensor(values).view(1, 3, 1, 1) for values in (normalisation["mean"], normalisation["std"])
+            )
+    return Donor(network.state_dict(), mean, std, backbone.flip_channels, is_random=random is not None)
+
+
+def _donor_of(other: Backbone) -> Donor:
     return Donor(other.network.state_dict(), other.mean, other.std, other.flip_channels, other.is_random)
 
 
@@ -187,7 +193,7 @@ def executed(backbone: Backbone, taps: list[str]) -> dict[str, tuple[int, int]]:
     ends: dict[str, int] = {}
     handles = []
 
-    def note(times: dict[str, int], path: str):
+    def note(times: dict[str, int], path: str) -> Callable[..., None]:
         def hook(*_: object) -> None:  # a hook that returned a value would put it in the output's place
             times.setdefault(path, next(clock))
 
@@ -220,7 +226,7 @@ def _begin(backbone: Backbone, order: dict[str, tuple[int, int]], name: str) -> 
 
 def _family(tap: Tap) -> str | None:
     """Return `relu` of `relu3_1`; None for a tap that is named by its module path."""
-    return None if tap.name == tap.path else re.match(r"[^\d]*", tap.name)[0]
+    return None if tap.name == tap.path else re.split(r"\d", tap.name, maxsplit=1)[0]
 
 
 def _owner(name: str, order: dict[str, tuple[int, int]]) -> str | None:

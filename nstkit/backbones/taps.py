@@ -1,20 +1,22 @@
-"""Taps of any network, found by a look at the maps that it computes."""
+"""Taps of any network, found from the maps that it computes for a test picture."""
 
 import copy
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nstkit.backbones import vgg
-from nstkit.backbones.features import Tap, freeze
+from nstkit.backbones import quirks, vgg
+from nstkit.backbones.backbone import Tap, freeze
 from nstkit.backbones.layouts import Layout, read_layout
-from nstkit.backbones.sizes import Sizes, SizeSetter, free_sizes
+from nstkit.backbones.sizes import Sizes, SizeSetter, TakesSize, free_sizes
 from nstkit.backbones.weights import is_head
+from nstkit.errors import first_line
 
 # Height and width of the picture that is looked at. They differ, so that the shape of an output tells what its axes
 # are; both are odd on every scale, so that a network that takes this takes any size. InceptionV3 needs 75.
@@ -26,7 +28,7 @@ SILENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 @dataclass(frozen=True)
 class Found:
-    """What a look at a network finds.
+    """What the maps of a test picture tell about a network.
 
     Attributes:
         taps: all by name, `stem` and `stageK` first.
@@ -156,36 +158,37 @@ def explore(network: nn.Module) -> tuple[dict[str, Tap], Sizes]:
         return first.taps, Sizes()
     partial = None
     for multiple in MULTIPLES if patch is None else (2 * patch, patch, 4 * patch):
-        found = look_at(network, *_probe_size(multiple))
-        if found.is_whole and (partial is None or multiple < 2 * partial[1].multiple):
-            largest = max(tap.stride for tap in found.taps.values())
-            return found.taps, Sizes(multiple if patch is None else max(largest, patch))
-        if partial is None and multiple >= 16 and _has_shallow(network, found.taps):
-            partial = found.taps, Sizes(multiple, is_partial=True)
+        look = look_at(network, *_probe_size(multiple))
+        if look.is_whole and (partial is None or multiple < 2 * partial[1].multiple):
+            largest = max(tap.stride for tap in look.taps.values())
+            return look.taps, Sizes(multiple if patch is None else max(largest, patch))
+        if partial is None and multiple >= 16 and _has_shallow(network, look.taps):
+            partial = look.taps, Sizes(multiple, is_partial=True)
     if first.problem is None and first.taps:
         return first.taps, Sizes()
-    if hasattr(network, "set_input_size"):
+    if isinstance(network, TakesSize):
         setter = SizeSetter(network)
         for multiple in (16, 32, 64) if patch is None else (patch,):
             size = _probe_size(multiple)
             try:
                 setter.set(network, size)
-                found = look_at(network, *size)
+                look = look_at(network, *size)
             except Exception:  # timm's own assertions, of many kinds
                 continue
             finally:
                 setter.reset(network)
-            if found.is_whole:
-                return found.taps, Sizes(multiple, is_set=True)
+            if look.is_whole:
+                return look.taps, Sizes(multiple, is_set=True)
     if _has_shallow(network, first.taps):  # EfficientFormer's last stage is of a fixed size; it is not needed
         return first.taps, Sizes(is_partial=True)
     if partial is not None:
         return partial
     only = _own_size(network)
-    found = look_at(network, only, only)
-    if found.problem is None and found.taps:
-        return found.taps, Sizes(only=only)
-    raise ValueError(f"could not be looked at ({_reason(found.problem or first.problem)})")
+    look = look_at(network, only, only)
+    if look.problem is None and look.taps:
+        return look.taps, Sizes(only=only)
+    problem = look.problem or first.problem
+    raise ValueError(f"could not be looked at ({problem and first_line(problem)})")
 
 
 def _has_shallow(network: nn.Module, taps: dict[str, Tap]) -> bool:
@@ -240,18 +243,18 @@ def look_at(network: nn.Module, height: int, width: int) -> Look:
     seen: dict[str, tuple[Tensor, int, Layout]] = {}
     unread = set()
     prefix = getattr(network, "num_prefix_tokens", None)
-    is_rerolled = type(network).__name__ == "Hiera"
+    is_reordered = quirks.has_own_order(network)
 
-    def keep(path: str):
-        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
+    def keep(path: str) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             output = output[0] if isinstance(output, tuple) and output else output  # MViT gives the grid beside
             if not isinstance(output, Tensor) or path in seen:
                 return
             layout = read_layout(output, height, width, prefix)
             if layout is None and output.ndim == 3 and output.shape[0] == 1 and output.shape[1] > 1:
                 unread.add(path)
-            if is_rerolled and layout is not None and layout.kind == "tokens":
-                layout = layout.rerolled(path)
+            if is_reordered and layout is not None and layout.kind == "tokens":
+                layout = None if quirks.block_number(path) is None else replace(layout, kind="reordered")
             if layout is not None:
                 seen[path] = (output, output._version, layout)
 
@@ -277,17 +280,11 @@ def _published(network: nn.Module) -> dict[str, int]:
     """Return the modules that timm's `feature_info` names, with their strides."""
     infos = getattr(network, "feature_info", []) or []
     names = {path for path, _ in network.named_modules()}
-    found = {}
+    strides = {}
     for info in infos:
-        path = info["module"]
-        renamed = path.replace("block.", "stages.")  # timm 1.0.31 has it wrong for MViT
-        found[renamed if path not in names and renamed in names else path] = int(info.get("reduction", 1))
-    return found
+        strides[quirks.published_path(info["module"], names)] = int(info.get("reduction", 1))
+    return strides
 
 
 def _renamed(tap: Tap, name: str) -> Tap:
     return Tap(name, tap.path, tap.channels, tap.stride, tap.is_overwritten, tap.layout, tap.prefix)
-
-
-def _reason(error: Exception | None) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

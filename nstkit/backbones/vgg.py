@@ -5,6 +5,8 @@ are. The head is global average pooling and one linear layer: the paper's head w
 parameters, and at 32 px it reads maps of 1x1 that are repeated to 7x7. It is there for comparison (`head="fc4096"`).
 """
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +37,7 @@ class VGG(nn.Module):
         self, arch: str, *, norm: Norm = "batch", width: float = 1.0, classes: int = 1000, head: Head = "gap"
     ) -> None:
         super().__init__()
-        self.arguments = {"arch": arch, "norm": norm, "width": width, "classes": classes}
+        self.arguments: dict[str, Any] = {"arch": arch, "norm": norm, "width": width, "classes": classes}
         if head != "gap":  # checkpoints of before have no such key
             self.arguments["head"] = head
         layers: list[nn.Module] = []

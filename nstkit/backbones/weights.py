@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -13,9 +13,25 @@ from torch import Tensor, nn
 from nstkit.checkpoint import FORMAT, read_torch_file
 from nstkit.errors import UserError
 
-WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
+WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
 HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
+
+
+class Normalisation(TypedDict):
+    """What pictures, sRGB in [0, 1], are shifted and scaled by for weights, three values each.
+
+    With `is_bgr` the weights take blue, green, red, and the values are in that order.
+    """
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    is_bgr: NotRequired[bool]
+
+
+IMAGENET: Normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+CAFFE: Normalisation = {"mean": [value / 255 for value in CAFFE_MEAN], "std": [1 / 255] * 3, "is_bgr": True}
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -57,7 +73,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_normalisation(path: Path) -> dict[str, Any] | None:
+def read_normalisation(path: Path) -> Normalisation | None:
     """Return `mean` and `std` that the weights of a checkpoint or exported folder of ours belong to; else None."""
     if path.suffix != ".safetensors":
         content = read_torch_file(path)

@@ -3,12 +3,12 @@
 import math
 
 import pytest
-import torch
 from torch import nn
 
-from nstkit.backbones.describe import describe_taps, receptive_fields, spread_entropy, taps_table
-from nstkit.backbones.features import Backbone, Tap
-from nstkit.backbones.load import load_backbone, vgg_backbone
+from nstkit.backbones.backbone import Backbone, Tap
+from nstkit.backbones.describe import describe_taps, receptive_fields, taps_table
+from nstkit.backbones.load import vgg_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import parse_backbone
 
 
@@ -69,23 +69,6 @@ def test_network_that_takes_no_such_picture_has_no_known_field(vgg):
     backbone = _backbone(Refusing(nn.Conv2d(3, 4, 1)), {"0": 1})
     assert math.isnan(receptive_fields(backbone)["0"])
     assert " ? " in taps_table(backbone)
-
-
-def test_entropy_of_even_and_of_single_entries():
-    even = torch.ones(1, 4, 3, 5)
-    single = torch.zeros(1, 4, 3, 5)
-    single[0, 1, 2, 3] = -7
-    assert spread_entropy(even) == pytest.approx(1, abs=1e-6)
-    assert spread_entropy(single) == 0
-    assert spread_entropy(torch.zeros(1, 4, 3, 5)) == 1
-    half = torch.zeros(1, 4, 2, 2)
-    half[0, :, 0, 0] = torch.tensor([1.0, -1, 1, -1])  # 4 of 16 entries: log 4 / log 16
-    assert spread_entropy(half) == pytest.approx(0.5)
-
-
-def test_entropy_does_not_change_with_the_scale():
-    maps = torch.randn(1, 8, 5, 6, generator=torch.Generator().manual_seed(0))
-    assert spread_entropy(maps) == pytest.approx(spread_entropy(1e4 * maps), rel=1e-5)
 
 
 def test_facts_of_a_picture_are_those_of_its_maps(vgg, image):

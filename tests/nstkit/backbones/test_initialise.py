@@ -1,4 +1,4 @@
-"""Initial weights carry a signal through many layers, and folding changes nothing but the count of the layers."""
+"""Initial weights carry a signal through many layers, and no block of a random network starts as an identity."""
 
 import copy
 import math
@@ -8,7 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from nstkit.backbones.initialise import fold_batchnorm, initialise, kaiming_init, lsuv_init
+from nstkit.backbones.initialise import initialise, kaiming_init, lsuv_init, seeded, undo_identity_start
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.vgg import VGG
 
 
@@ -47,61 +48,6 @@ def test_kaiming_carries_the_gradient_through_a_deep_plain_vgg():
 
 def test_kaiming_takes_layers_without_bias():
     kaiming_init(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, affine=True)))
-
-
-@pytest.fixture
-def trained(small_vgg):
-    return small_vgg("vgg13", norm="batch").double()
-
-
-def test_folding_changes_no_conv_tap_and_no_feature(trained):
-    image = torch.rand(2, 3, 40, 32, dtype=torch.float64)
-    folded = fold_batchnorm(trained.features)
-    plain = VGG("vgg13", norm="none", width=0.0625).taps
-    assert len(folded) == len(VGG("vgg13", norm="none", width=0.0625).features)
-    by_index = {index: name for name, index in trained.taps.items()}
-    expected, maps = {}, image
-    for index, layer in enumerate(trained.features):
-        maps = layer(maps)
-        if index in by_index:
-            expected[by_index[index]] = maps
-    maps = image
-    for index, layer in enumerate(folded):
-        maps = layer(maps)
-        name = next(name for name, place in plain.items() if place == index)
-        assert (maps - expected[name]).norm() <= 1e-6 * expected[name].norm(), name
-    assert expected["conv5_2"].std() > 0.01
-    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded)
-
-
-def test_folding_needs_the_running_statistics(trained):
-    # With statistics of a network that has seen nothing, this file's comparison would prove little.
-    before = trained.features[:2](torch.ones(1, 3, 8, 8, dtype=torch.float64))
-    assert not torch.allclose(before, trained.features[0](torch.ones(1, 3, 8, 8, dtype=torch.float64)), rtol=0.1)
-
-
-def test_folding_leaves_the_original_as_it_was(trained):
-    trained.train()
-    before = copy.deepcopy(trained.state_dict())
-    folded = fold_batchnorm(trained.features)
-    assert all(module.training for module in trained.modules())
-    assert not any(module.training for module in folded.modules())
-    for parameter in folded.parameters():
-        nn.init.zeros_(parameter)
-    assert all(torch.equal(value, before[name]) for name, value in trained.state_dict().items())
-
-
-def test_folding_a_plain_network_is_a_copy(small_vgg):
-    network = small_vgg(norm="none")
-    folded = fold_batchnorm(network.features)
-    nn.init.zeros_(folded[0].weight)
-    assert network.features[0].weight.abs().sum() > 0
-
-
-@pytest.mark.parametrize("layers", [[nn.BatchNorm2d(3)], [nn.Conv2d(3, 3, 1), nn.ReLU(), nn.BatchNorm2d(3)]])
-def test_batch_norm_without_a_convolution_before_it_is_refused(layers):
-    with pytest.raises(ValueError, match="does not follow a convolution"):
-        fold_batchnorm(nn.Sequential(*layers))
 
 
 # The other initial weights
@@ -276,3 +222,74 @@ def test_lsuv_leaves_no_hook(pictures):
     before = network.features[0].weight.clone()
     network(pictures)
     assert torch.equal(network.features[0].weight, before)
+
+
+# Blocks that start as identities
+
+
+class _Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.conv, self.fresh = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        self.gamma = nn.Parameter(torch.full((4,), 1e-6))
+        self.layer_scale_1 = nn.Parameter(torch.full((4, 1, 1), 1e-5))
+        self.skipinit_gain = nn.Parameter(torch.tensor(0.0))
+        self.learnt_scale = nn.Parameter(torch.tensor([0.1, 0.1, 0.1, 0.2]))
+        self.scale = nn.Parameter(torch.full((4,), 2.0))
+        self.position = nn.Parameter(torch.zeros(1, 4))
+        nn.init.zeros_(self.norm.weight)
+        nn.init.zeros_(self.conv.weight)
+
+
+def test_what_makes_a_block_an_identity_is_undone_and_nothing_else():
+    block = _Block()
+    before = {name: value.detach().clone() for name, value in block.named_parameters()}
+    changed = undo_identity_start(block)
+    assert set(changed) == {"gamma", "layer_scale_1", "skipinit_gain", "norm.weight", "conv.weight"}
+    for name, value in block.named_parameters():
+        if name == "conv.weight":
+            assert value.std() > 0.1
+        elif name in changed:
+            assert torch.equal(value, torch.ones_like(value))
+        else:
+            assert torch.equal(value, before[name]), name
+    assert undo_identity_start(block) == []
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_convnext", "test_nfnet", "test_vit2"])
+def test_every_block_of_a_random_network_does_something(name):
+    network = load_backbone(f"{name}@random").network
+    gains = [
+        value
+        for path, value in network.named_parameters()
+        if path.endswith(("gamma", "bn3.weight", "bn2.weight", "skipinit_gain", "gain")) and value.numel() < 1000
+    ]
+    assert gains
+    assert all(value.abs().max() > 0.3 for value in gains)
+
+
+def test_trained_weights_stay_as_they_are():
+    network = timm.create_model("test_convnext")
+    for value in network.parameters():
+        nn.init.normal_(value, std=1e-3)
+    assert undo_identity_start(network) == []
+
+
+# The global random state
+
+
+def test_seeded_numbers_are_those_of_the_seed_and_what_follows_does_not_know_of_them():
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    with seeded(3):
+        assert torch.equal(torch.rand(4), expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_mistake_inside_leaves_the_random_state_too():
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError, match="a mistake"), seeded(3):
+        raise ValueError(f"a mistake after {torch.rand(1)}")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -15,9 +15,8 @@ from torchvision.models import vgg as tv
 
 import nstkit
 from nstkit.backbones.build import build_network
-from nstkit.backbones.load import library_backbone, load_backbone
+from nstkit.backbones.load import library_backbone, load_as_is
 from nstkit.backbones.spec import CARRIED, parse_backbone, split_norm
-from nstkit.backbones.surgery import LEVEL
 from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
 from nstkit.backbones.weights import read_weights
 from nstkit.checkpoint import write_checkpoint
@@ -44,7 +43,7 @@ def test_checkpoint_brings_weights_normalisation_taps_and_quality(tmp_path, writ
 
 def test_taps_tell_channels_and_strides(tmp_path, write_run, small_vgg, image):
     write_run(tmp_path / "run", small_vgg("vgg11", norm="batch", width=0.125))
-    backbone = load_backbone("run")
+    backbone = load_as_is("run")
     for name, maps in backbone.features(image, backbone.taps).items():
         tap = backbone.taps[name]
         assert maps.shape[1:] == (tap.channels, 40 // tap.stride, 32 // tap.stride)
@@ -53,7 +52,7 @@ def test_taps_tell_channels_and_strides(tmp_path, write_run, small_vgg, image):
 
 def test_exported_folder_loads_from_its_parts(tmp_path, make_content, small_vgg):
     export(make_content(small_vgg()), tmp_path / "out", half=True)
-    backbone = load_backbone("out/")
+    backbone = load_as_is("out/")
     assert backbone.label == "out"
     # Its batch norm is folded away; the table of runs still tells how it was trained.
     assert (backbone.network.arguments["norm"], backbone.facts["norm"]) == ("none", "batch")
@@ -61,7 +60,7 @@ def test_exported_folder_loads_from_its_parts(tmp_path, make_content, small_vgg)
 
 
 def test_the_carried_backbone_loads_and_does_not_say_where_it_was_made(image):
-    backbone = load_backbone("carried")
+    backbone = load_as_is("carried")
     assert backbone.label == "carried"
     assert set(backbone.style_taps + backbone.content_taps) <= set(backbone.taps)
     maps = backbone.features(image, backbone.style_taps)
@@ -77,20 +76,20 @@ def test_damaged_exported_folder_is_refused_by_name(tmp_path, make_content, smal
     path = tmp_path / "out" / "config.json"
     path.unlink() if text is None else path.write_text(text)
     with user_error("out: not a whole exported backbone"):
-        load_backbone("out")
+        load_as_is("out")
 
 
 def test_checkpoint_whose_weights_do_not_fit_is_refused(tmp_path, make_content, small_vgg, user_error):
     content = make_content(small_vgg("vgg11", width=0.0625))
     write_checkpoint(tmp_path / "a.pt", {**content, "arch": {**content["arch"], "width": 0.125}})
     with user_error("a.pt", "of another shape"):
-        load_backbone("a.pt")
+        load_as_is("a.pt")
 
 
 def test_foreign_file_alone_is_refused_with_the_way_to_load_it(tmp_path, vgg11_weights, user_error):
     torch.save({"a": torch.ones(1)}, tmp_path / "w.pth")
     with user_error("vgg19@w.pth"):
-        load_backbone("w.pth")
+        load_as_is("w.pth")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_our_own_names(name, expected):
 def test_random_weights_depend_on_the_seed_alone(image):
     def first_maps(text):
         torch.rand(3)
-        return load_backbone(text).features(image, ["conv2_1"])["conv2_1"]
+        return load_as_is(text).features(image, ["conv2_1"])["conv2_1"]
 
     assert torch.equal(first_maps("vgg11@random:3"), first_maps("vgg11@random:3"))
     assert torch.equal(first_maps("vgg11@random"), first_maps("vgg11@random:0"))
@@ -118,7 +117,7 @@ def test_random_weights_depend_on_the_seed_alone(image):
 
 
 def test_random_vgg_has_the_papers_taps_and_imagenets_normalisation(image):
-    backbone = load_backbone("vgg11_bn@random:1")
+    backbone = load_as_is("vgg11_bn@random:1")
     assert (backbone.style_taps, backbone.content_taps) == (GATYS_STYLE_TAPS, GATYS_CONTENT_TAPS)
     assert backbone.mean.flatten().tolist() == pytest.approx(IMAGENET[0])
     assert backbone.std.flatten().tolist() == pytest.approx(IMAGENET[1])
@@ -127,16 +126,6 @@ def test_random_vgg_has_the_papers_taps_and_imagenets_normalisation(image):
     # Kaiming, not torch's default, with which deep maps vanish.
     maps = backbone.features(image, ["conv1_1", "conv5_2"])
     assert maps["conv5_2"].std() > 0.1 * maps["conv1_1"].std()
-
-
-def test_pooling_average_changes_what_lies_behind_a_pooling(tmp_path, write_run, small_vgg, image):
-    write_run(tmp_path / "run", small_vgg())
-    by_max, by_mean = (
-        load_backbone("run", pooling=pooling).features(image, ["relu1_1", "pool1"]) for pooling in ("max", "avg")
-    )
-    assert torch.equal(by_max["relu1_1"], by_mean["relu1_1"])
-    assert torch.allclose(by_mean["pool1"], LEVEL["avg"] * nn.functional.avg_pool2d(by_mean["relu1_1"], 2), atol=1e-6)
-    assert not torch.allclose(by_max["pool1"], by_mean["pool1"], rtol=0.1)
 
 
 class _FeaturesOnly(nn.Module):
@@ -154,7 +143,7 @@ def test_pretrained_vgg_is_timms(monkeypatch, vgg11_weights, vgg11_maps, image):
         return _FeaturesOnly(vgg11_weights)
 
     monkeypatch.setattr(timm, "create_model", create)
-    found = load_backbone("vgg11").features(image, ["relu5_2"])["relu5_2"]
+    found = load_as_is("vgg11").features(image, ["relu5_2"])["relu5_2"]
     assert torch.allclose(found, vgg11_maps(image)[-1], rtol=1e-3, atol=1e-4)
     assert asked == [("vgg11", True)]
 
@@ -166,7 +155,7 @@ def test_pretrained_without_a_network_is_one_line(monkeypatch, user_error, name)
 
     monkeypatch.setattr(timm, "create_model", fail)
     with user_error(f"--backbone {name}", "cannot reach huggingface.co", "@random", "@FILE"):
-        load_backbone(name)
+        load_as_is(name)
 
 
 def test_torchvisions_weights_without_a_network_are_one_line(monkeypatch, user_error):
@@ -175,12 +164,12 @@ def test_torchvisions_weights_without_a_network_are_one_line(monkeypatch, user_e
 
     monkeypatch.setattr("torchvision.models.get_model", fail)
     with user_error("--backbone squeezenet1_1", "no route to host", "squeezenet1_1@random"):
-        load_backbone("squeezenet1_1")
+        load_as_is("squeezenet1_1")
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "mobilenetv3_small_050", "test_convnext"])
 def test_stages_are_those_that_timm_publishes(name, image):
-    backbone = load_backbone(f"{name}@random:1")
+    backbone = load_as_is(f"{name}@random:1")
     reference = timm.create_model(name, features_only=True)
     image = torch.nn.functional.interpolate(image, (64, 96))
     info = reference.feature_info
@@ -202,14 +191,14 @@ def test_stages_are_those_that_timm_publishes(name, image):
 def test_random_weights_of_a_library_depend_on_the_seed_alone(image, name):
     def first_maps(text):
         torch.rand(3)
-        return load_backbone(text).features(image, ["stage0"])["stage0"]
+        return load_as_is(text).features(image, ["stage0"])["stage0"]
 
     assert torch.equal(first_maps(f"{name}@random:3"), first_maps(f"{name}@random:3"))
     assert not torch.allclose(first_maps(f"{name}@random:3"), first_maps(f"{name}@random:4"), rtol=0.5)
 
 
 def test_torchvisions_network_has_the_last_module_at_each_stride(image):
-    backbone = load_backbone("squeezenet1_1@random:1")
+    backbone = load_as_is("squeezenet1_1@random:1")
     network = get_model("squeezenet1_1", weights=None).eval()
     network.load_state_dict(backbone.network.state_dict())
     normalised = (image - torch.tensor(IMAGENET[0]).view(3, 1, 1)) / torch.tensor(IMAGENET[1]).view(3, 1, 1)
@@ -222,21 +211,21 @@ def test_torchvisions_network_has_the_last_module_at_each_stride(image):
 
 
 def test_weights_file_of_a_library_network(tmp_path, image):
-    source = load_backbone("test_resnet@random:5")
+    source = load_as_is("test_resnet@random:5")
     weights = {name: value for name, value in source.network.state_dict().items() if not name.startswith("fc.")}
     save_file({f"module.{name}": value.contiguous() for name, value in weights.items()}, tmp_path / "w.safetensors")
-    found = load_backbone("test_resnet@w.safetensors").features(image, ["stage3"])["stage3"]
+    found = load_as_is("test_resnet@w.safetensors").features(image, ["stage3"])["stage3"]
     assert torch.equal(found, source.features(image, ["stage3"])["stage3"])
 
 
 def test_local_folder_of_timm(tmp_path, image):
-    source = load_backbone("test_resnet@random:5")
+    source = load_as_is("test_resnet@random:5")
     mean = [0.1, 0.2, 0.3]
     config = {"architecture": "test_resnet", "num_classes": 1000, "pretrained_cfg": {"mean": mean, "std": mean}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     weights = {name: value.contiguous() for name, value in source.network.state_dict().items()}
     save_file(weights, tmp_path / "model.safetensors")
-    backbone = load_backbone(f"local-dir:{tmp_path}")
+    backbone = load_as_is(f"local-dir:{tmp_path}")
     assert backbone.mean.flatten().tolist() == pytest.approx(mean)
     weights = backbone.network.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in source.network.state_dict().items())
@@ -259,12 +248,12 @@ def test_network_without_feature_maps_is_refused_in_one_line(user_error):
 )
 def test_unknown_name_gets_the_nearest(user_error, name, suggestion):
     with user_error(f"--backbone {name}@random", f"no network '{name}'", "Did you mean", suggestion, "NAME@FILE"):
-        load_backbone(f"{name}@random")
+        load_as_is(f"{name}@random")
 
 
 def test_unknown_timm_tag_is_one_line(user_error):
     with user_error("test_resnet.bogus", "Invalid pretrained tag"):
-        load_backbone("test_resnet.bogus@random")
+        load_as_is("test_resnet.bogus@random")
 
 
 @pytest.mark.shared
@@ -277,7 +266,7 @@ def test_imagenet_vgg19_gives_torchvisions_maps(image):
     reference.load_state_dict(weights)
     for layer in reference:
         layer.inplace = False
-    backbone = load_backbone(f"vgg19@{path}")
+    backbone = load_as_is(f"vgg19@{path}")
     found = backbone.features(image, ["relu1_1", "conv4_2", "relu5_1"])
     normalised = (image - torch.tensor(IMAGENET[0]).view(3, 1, 1)) / torch.tensor(IMAGENET[1]).view(3, 1, 1)
     with torch.no_grad():
@@ -301,7 +290,7 @@ def _timm_content(make_content, name="test_resnet", small=True, **changes):
 def test_checkpoint_of_timms_network_brings_all_of_its_own(tmp_path, make_content, image):
     network, content = _timm_content(make_content, taps={"style": ["stage0", "layer2"], "content": ["stage3"]})
     write_checkpoint(tmp_path / "a.pt", content)
-    backbone = load_backbone("a.pt")
+    backbone = load_as_is("a.pt")
     assert (backbone.style_taps, backbone.content_taps) == (("stage0", "layer2"), ("stage3",))
     assert backbone.quality == {"extractor/top1": 0.5, "val/top1": 0.25}
     assert (backbone.facts["arch"], backbone.facts["dataset"], backbone.facts["epochs"]) == (
@@ -321,7 +310,7 @@ def test_checkpoint_of_timms_network_brings_all_of_its_own(tmp_path, make_conten
 def test_checkpoint_without_taps_of_its_network_gets_the_stages(tmp_path, make_content, taps):
     _, content = _timm_content(make_content, small=False, taps=taps)
     write_checkpoint(tmp_path / "a.pt", content)
-    backbone = load_backbone("a.pt")
+    backbone = load_as_is("a.pt")
     assert backbone.style_taps == ("stage0", "stage1", "stage2", "stage3")
     assert backbone.content_taps == ("stage3",)
 
@@ -355,15 +344,15 @@ def factory_checkpoint(tmp_path, monkeypatch, make_content):
 
 def test_checkpoint_of_a_factory_needs_the_flag(factory_checkpoint, user_error):
     with user_error("--backbone a.pt", "add --arch my_backbone:build"):
-        load_backbone("a.pt")
+        load_as_is("a.pt")
     with user_error("--arch os:getcwd is another"):
-        load_backbone("a.pt", factory="os:getcwd")
+        load_as_is("a.pt", factory="os:getcwd")
     assert not Path("was-imported").exists()
     assert "my_backbone" not in sys.modules
 
 
 def test_checkpoint_of_a_factory_paints_with_the_flag(factory_checkpoint, image):
-    backbone = load_backbone("a.pt", factory="my_backbone:build")
+    backbone = load_as_is("a.pt", factory="my_backbone:build")
     assert Path("was-imported").exists()
     normalised = (image - torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
     found = backbone.features(image, ["0.1", "0.3"])
@@ -379,7 +368,7 @@ def test_our_checkpoint_under_a_name_brings_its_normalisation(tmp_path, make_con
     write_checkpoint(tmp_path / "a.pt", make_content(small_vgg(width=1.0, norm="none")))
     export(make_content(small_vgg(width=1.0, norm="none")), tmp_path / "out", half=True)
     for text in ("vgg11@a.pt", "vgg11@out/model.safetensors"):
-        backbone = load_backbone(text)
+        backbone = load_as_is(text)
         assert backbone.mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
         assert backbone.std.flatten().tolist() == pytest.approx([0.2, 0.25, 0.3])
 
@@ -387,7 +376,7 @@ def test_our_checkpoint_under_a_name_brings_its_normalisation(tmp_path, make_con
 def test_our_checkpoint_under_timms_name_brings_its_normalisation(tmp_path, make_content):
     _, content = _timm_content(make_content, small=False)
     write_checkpoint(tmp_path / "a.pt", content)
-    assert load_backbone("test_resnet@a.pt").mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+    assert load_as_is("test_resnet@a.pt").mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
 
 
 def test_foreign_weights_under_a_name_keep_the_names_normalisation(tmp_path, vgg11_weights):
@@ -395,4 +384,10 @@ def test_foreign_weights_under_a_name_keep_the_names_normalisation(tmp_path, vgg
     save_file(vgg11_weights, tmp_path / "w.safetensors")
     (tmp_path / "config.json").write_text('{"architectures": ["other"]}')
     for text in ("vgg11@w.pth", "vgg11@w.safetensors"):
-        assert load_backbone(text).mean.flatten().tolist() == pytest.approx(IMAGENET[0])
+        assert load_as_is(text).mean.flatten().tolist() == pytest.approx(IMAGENET[0])
+
+
+@pytest.mark.parametrize(("spec", "expected"), [("test_resnet@random:2", True), ("vgg11@random", True)])
+def test_a_random_backbone_says_so(spec, expected):
+    assert load_as_is(spec).is_random == expected
+    assert not load_as_is("carried").is_random

@@ -1,16 +1,11 @@
 """Pictures of any size: padding is a mirror, freed networks compute what timm computes for that size."""
 
-import copy
-
 import numpy as np
 import pytest
-import timm
 import torch
 from timm.models.beit import Beit
-from timm.models.hiera import Hiera
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
-from torchvision.models.vision_transformer import VisionTransformer as TorchvisionVit
 
 from nstkit.backbones.sizes import Sizes, SizeSetter, free_sizes, pad_picture
 
@@ -85,30 +80,6 @@ def test_freed_swin_is_timms_dynamic_one():
     free_sizes(fixed)
     assert torch.allclose(fixed(_picture(64, 64)), own, atol=1e-6)
     assert torch.equal(fixed(_picture(72, 96)), dynamic(_picture(72, 96)))
-
-
-def test_freed_torchvision_vit_keeps_what_it_gives_at_its_own_size():
-    network = _made(TorchvisionVit, image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=16)
-    own = network(_picture(32, 32))
-    free_sizes(network)
-    assert torch.allclose(network(_picture(32, 32)), own, atol=1e-6)
-    assert network(_picture(24, 40)).shape == (1, 5)
-    # A network that was made for the size, with the same positions resampled, gives the same.
-    assert torch.equal(copy.deepcopy(network)(_picture(24, 40)), network(_picture(24, 40)))
-
-
-def test_freed_hiera_is_one_that_was_made_for_the_size():
-    settings = {"embed_dim": 8, "num_heads": 1, "stages": (1, 1, 1), "q_pool": 1, "mask_unit_size": (4, 4)}
-    settings["mask_unit_attn"] = (True, False, False)
-    network = _made(Hiera, img_size=(32, 32), **settings)
-    reference = _made(Hiera, img_size=(48, 64), **settings)
-    weights = dict(network.state_dict())
-    weights["pos_embed"] = timm.layers.resample_abs_pos_embed(weights["pos_embed"], [12, 16], num_prefix_tokens=0)
-    reference.load_state_dict(weights)
-    own = network(_picture(32, 32))
-    free_sizes(network)
-    assert torch.allclose(network(_picture(48, 64)), reference(_picture(48, 64)), atol=1e-6)
-    assert torch.allclose(network(_picture(32, 32)), own, atol=1e-6)
 
 
 def test_a_size_is_set_from_the_networks_own_weights_on():

@@ -12,17 +12,15 @@ from timm.layers.std_conv import ScaledStdConv2dSame, StdConv2d
 from torch import nn
 from torch.nn import functional
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.surgery import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     LEVEL,
     pad,
     set_padding,
     set_pooling,
     set_preprocess,
 )
-from nstkit.backbones.weights import CAFFE_MEAN
+from nstkit.backbones.weights import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from nstkit.pictures import to_tensor
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -179,15 +177,3 @@ def test_network_takes_what_the_convention_says(preprocess, image):
     else:
         expected = torch.stack([255 * image[:, 2 - k] - CAFFE_MEAN[k] for k in range(3)], dim=1)
     assert torch.allclose(taken[0], expected, rtol=1e-4, atol=1e-4)
-
-
-def test_load_applies_all_three(image):
-    backbone = load_backbone("vgg11@random", pooling="l2", padding="replicate", preprocess="caffe")
-    plain = load_backbone("vgg11@random")
-    assert backbone.flip_channels
-    assert not any(isinstance(module, nn.MaxPool2d) for module in backbone.network.modules())
-    image = image.requires_grad_()
-    found, before = (each.features(image, ["relu1_1", "relu3_1"]) for each in (backbone, plain))
-    assert [maps.shape for maps in found.values()] == [maps.shape for maps in before.values()]
-    found["relu3_1"].square().mean().backward()
-    assert image.grad.isfinite().all()

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nstkit.backbones.features import Backbone, Tap
-from nstkit.backbones.load import load_backbone, vgg_backbone
-from nstkit.backbones.repair import settle_batchnorm
+from nstkit.backbones.backbone import Backbone, Tap
+from nstkit.backbones.batchnorm import settled
+from nstkit.backbones.load import vgg_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import parse_backbone
 from nstkit.backbones.swap import Donor, parse_swap, swap_layers
 
@@ -157,13 +158,6 @@ def test_checkpoint_takes_random_weights_and_those_of_another(tmp_path, write_ru
     assert torch.equal(again[f"features.{index}.weight"], fresh)
 
 
-def test_random_weights_leave_the_global_random_state():
-    load_backbone("vgg11@random")
-    expected = torch.rand(3)
-    load_backbone("vgg11@random", swap=["relu1_1@random:7"])
-    assert torch.equal(torch.rand(3), expected)
-
-
 @pytest.mark.parametrize("text", ["relu3_1", "relu3_1@", "@random", "relu3_1..@random", ""])
 def test_text_of_another_form_is_refused(text, user_error):
     with user_error(f"--swap {text}", "TAP..TAP@WEIGHTS"):
@@ -206,8 +200,7 @@ def test_random_layers_alone_get_statistics_of_the_pictures(tmp_path, write_run,
     assert backbone.unsettled == swapped
 
     before = {name: value.clone() for name, value in backbone.network.state_dict().items() if "running_mean" in name}
-    settle_batchnorm(backbone, image)
-    after = backbone.network.state_dict()
+    after = settled(backbone, image).network.state_dict()
     changed = {name.removesuffix(".running_mean") for name in before if not torch.equal(before[name], after[name])}
     assert changed == swapped
 

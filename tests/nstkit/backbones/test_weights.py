@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.vgg import VGG
 from nstkit.backbones.weights import load_weights, read_weights
 from nstkit.checkpoint import write_checkpoint

@@ -1,9 +1,10 @@
 """A frozen network that turns a picture into named feature maps."""
 
+import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -49,11 +50,16 @@ class Backbone(nn.Module):
         taps: all legal taps by name, in order of depth.
         style_taps: names of the taps that style is taken from by default.
         content_taps: likewise for content.
+        mean: of the colours of the pictures that the network was trained with, (1, 3, 1, 1).
+        std: their standard deviation, (1, 3, 1, 1).
         facts: what is known of its making (arch, norm, width, dataset, epochs, ...), for the table of runs.
         quality: extractor measures by tag, such as `extractor/top1`.
         flip_channels: the network takes blue, green, red; mean and std are in that order.
         unsettled: paths of the batch norms whose statistics belong to no weights yet, in a network that is not random.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -85,6 +91,13 @@ class Backbone(nn.Module):
         self.flip_channels = False
         self.unsettled: frozenset[str] = frozenset()
 
+    @property
+    def patch_px(self) -> int:
+        """Side of the patches that the network's first layer cuts a picture into [px], 1 where they overlap."""
+        layers = (module for module in self.network.modules() if isinstance(module, nn.Conv2d))
+        first = next((layer for layer in layers if layer.in_channels == 3), None)
+        return max(first.stride) if first is not None and first.kernel_size == first.stride else 1
+
     def features(self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
         """Return the feature maps of a picture, each (B, C, H / stride, W / stride), in the order of `names`.
 
@@ -94,6 +107,13 @@ class Backbone(nn.Module):
 
         Raises:
             UserError: for an unknown tap, or a picture too small to reach one.
+
+        Example:
+            >>> import torch, nstkit
+            >>> backbone = nstkit.load_backbone("carried")
+            >>> maps = backbone.features(torch.rand(1, 3, 64, 96), ["relu1_1", "pool3"])
+            >>> [tuple(values.shape) for values in maps.values()]
+            [(1, 16, 64, 96), (1, 64, 8, 12)]
         """
         names = list(dict.fromkeys(names))
         self.check_taps(names)
@@ -118,21 +138,21 @@ class Backbone(nn.Module):
         size = (normalised.shape[2], normalised.shape[3])
         if self._setter is not None:
             self._setter.set(self.network, size)
-        found: dict[str, Tensor] = {}
-        result: Any = None
+        maps: dict[str, Tensor] = {}
+        output: Any = None
 
-        def keep(tap: Tap):
-            def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
-                if tap.name in found:
+        def keep(tap: Tap) -> Callable[..., None]:
+            def hook(module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
+                if tap.name in maps:
                     return
-                maps = output[0] if isinstance(output, tuple) else output
-                maps = maps.clone() if tap.is_overwritten else maps
+                tapped = result[0] if isinstance(result, tuple) else result
+                tapped = tapped.clone() if tap.is_overwritten else tapped
                 if tap.layout != "nchw":
-                    maps = to_maps(
-                        maps, tap.layout, tap.prefix, tap.stride, size=size, network=self.network, path=tap.path
+                    tapped = to_maps(
+                        tapped, tap.layout, tap.prefix, tap.stride, size=size, network=self.network, path=tap.path
                     )
-                found[tap.name] = _cropped(maps, size, image)
-                if stops and len(found) == len(names):
+                maps[tap.name] = _cropped(tapped, size, image)
+                if stops and len(maps) == len(names):
                     raise _AllReached
 
             return hook
@@ -142,7 +162,7 @@ class Backbone(nn.Module):
             for name in names
         ]
         try:
-            result = self.network(normalised)
+            output = self.network(normalised)
         except _AllReached:
             pass
         except (RuntimeError, AssertionError) as error:
@@ -163,7 +183,7 @@ class Backbone(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: found[name] for name in names}, result
+        return {name: maps[name] for name in names}, output
 
     def check_taps(self, names: Iterable[str]) -> None:
         """Raise `UserError` that names the legal taps if one of `names` is unknown."""
@@ -178,6 +198,14 @@ class Backbone(nn.Module):
         self.memory_format = memory_format
         return self
 
+    def with_own_buffers(self) -> "Backbone":
+        """Return a copy that shares this backbone's parameters and has buffers, taps and facts of its own.
+
+        Move the original to its device first: what moves one later moves the parameters of both.
+        """
+        shared = [*self.parameters(), *(() if self._setter is None else self._setter.parameters())]
+        return copy.deepcopy(self, {id(parameter): parameter for parameter in shared})
+
 
 def _cropped(maps: Tensor, size: tuple[int, int], image: Tensor) -> Tensor:
     """Return maps without the part that the padding below and on the right of the picture gave."""
@@ -190,11 +218,18 @@ def _cropped(maps: Tensor, size: tuple[int, int], image: Tensor) -> Tensor:
     return maps[:, :, :rows, :columns]
 
 
+@runtime_checkable
+class WorksInPlace(Protocol):
+    """A module that overwrites its input where its `inplace` is true, such as an activation."""
+
+    inplace: bool
+
+
 def freeze(network: nn.Module) -> nn.Module:
     """Return the network in eval mode, without gradients of its weights and without in-place activations."""
     network.eval().requires_grad_(False)
     for module in network.modules():
         # An in-place ReLU would rectify a tapped convolution: a tap on conv4_2 silently becomes relu4_2.
-        if getattr(module, "inplace", False):
+        if isinstance(module, WorksInPlace) and module.inplace:
             module.inplace = False
     return network

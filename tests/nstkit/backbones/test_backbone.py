@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import vgg as tv
 
-from nstkit.backbones.features import Backbone, Tap, freeze
+from nstkit.backbones.backbone import Backbone, Tap, freeze
 from nstkit.backbones.taps import PROBE_PX, explore, look_at
 from nstkit.backbones.vgg import tap_strides
 
@@ -300,3 +300,17 @@ def test_features_and_output_are_one_pass(vgg, image):
     assert list(maps) == ["relu2_1", "relu1_1"]
     assert torch.equal(maps["relu2_1"], vgg.features(image, ["relu2_1"])["relu2_1"])
     assert torch.equal(logits, vgg.network(vgg.normalise(image)))
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (nn.Conv2d(3, 4, 4, stride=4), 4),
+        (nn.Conv2d(3, 4, 16, stride=16), 16),
+        (nn.Conv2d(3, 4, 7, stride=4), 1),  # patches that overlap leave no grid
+        (nn.Conv2d(3, 4, 1), 1),
+        (nn.Conv2d(4, 4, 4, stride=4), 1),
+    ],
+)
+def test_side_of_the_patches_is_that_of_the_first_layer(first, expected):
+    assert _backbone(nn.Sequential(first, nn.ReLU(), nn.Conv2d(4, 4, 2, stride=2)), {}).patch_px == expected
