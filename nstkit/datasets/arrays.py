@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -30,11 +30,11 @@ class LabelledImages:
 
     images: UInt8[Tensor, "n h w 3"]
     labels: Int64[Tensor, "n"]
-    names: np.ndarray | None = None
+    names: np.ndarray = field(default_factory=lambda: np.empty(0, np.dtypes.StringDType()))
 
     def __post_init__(self) -> None:
         """Number the pictures that have no names."""
-        if self.names is None:
+        if not len(self.names):
             object.__setattr__(self, "names", np.arange(len(self.labels)).astype(np.dtypes.StringDType()))
 
     def __len__(self) -> int:
@@ -156,7 +156,12 @@ def channel_statistics(part: Part) -> tuple[tuple[float, float, float], tuple[fl
     std = np.maximum(
         np.sqrt(np.maximum(squares / pixels - mean**2, 0)) / 255, 1e-3
     )  # a floor for pictures of one colour
-    return tuple(map(float, mean / 255)), tuple(map(float, std))
+    return _as_triple(mean / 255), _as_triple(std)
+
+
+def _as_triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def split_off(part: Part, fraction: float) -> tuple[Part, Part]:
@@ -183,7 +188,12 @@ def merge_validation(data: Dataset) -> Dataset:
     Its validation part is what it was: measures on it are now measures of training pictures and choose nothing, so the
     length of the training and its schedule have to be fixed before. Mean and deviation stay, `split` is another.
     """
-    return replace(data, train=data.train.join(data.val))
+    train, val = data.train, data.val
+    if isinstance(train, LabelledFiles):
+        assert isinstance(val, LabelledFiles)  # all parts are alike
+        return replace(data, train=train.join(val))
+    assert isinstance(val, LabelledImages)
+    return replace(data, train=train.join(val))
 
 
 def resize_dataset(data: Dataset, size_px: int | None) -> Dataset:
@@ -191,7 +201,8 @@ def resize_dataset(data: Dataset, size_px: int | None) -> Dataset:
     if size_px in (None, data.size_px):
         return data
 
-    def resize(part: LabelledImages) -> LabelledImages:
+    def resize(part: Part) -> LabelledImages:
+        assert isinstance(part, LabelledImages)
         chunks = [
             functional.interpolate(chunk.permute(0, 3, 1, 2).float(), size_px, mode="bicubic", antialias=True)
             for chunk in part.images.split(1024)

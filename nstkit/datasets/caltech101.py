@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torchvision.datasets.utils import extract_archive
 
-from nstkit.datasets import Background, Protocol, Stream
 from nstkit.datasets.arrays import Dataset, Part, build_dataset
 from nstkit.datasets.download import fetch_archive, one_at_a_time
 from nstkit.datasets.folder import Listing, list_class_folders, read_listing, use_stream
+from nstkit.datasets.names import Background, Protocol, Stream
 from nstkit.errors import UserError
 from nstkit.pictures import SUFFIXES
 
@@ -100,7 +101,7 @@ def split_by_protocol(
         UserError: where a class has too few pictures.
     """
     labels = part.labels.cpu().numpy()
-    drawn: tuple[list, list, list] = [], [], []
+    drawn: tuple[list[NDArray[np.int64]], ...] = [], [], []
     for label, name in enumerate(classes):
         random = np.random.default_rng([split_seed, zlib.crc32(name.encode())])
         members = random.permutation(np.flatnonzero(labels == label))
@@ -108,8 +109,8 @@ def split_by_protocol(
         if not 2 <= count < len(members):
             raise UserError(f"caltech101: {len(members)} readable pictures in class {name} are too few for {protocol}.")
         in_val = max(1, round(VAL_FRACTION * count))
-        test = members[count:] if protocol == "80-20" else members[count : count + MAX_TEST_PICTURES]
-        for share, chosen in zip(drawn, (members[in_val:count], members[:in_val], test), strict=True):
+        in_test = members[count:] if protocol == "80-20" else members[count : count + MAX_TEST_PICTURES]
+        for share, chosen in zip(drawn, (members[in_val:count], members[:in_val], in_test), strict=True):
             share.append(chosen)
     train, val, test = (part.take(torch.from_numpy(np.sort(np.concatenate(share)))) for share in drawn)
     return train, val, test

@@ -16,7 +16,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, split_off
 from nstkit.datasets.download import fetch_archive, one_at_a_time
 from nstkit.datasets.folder import HELD_OUT_FRACTION, list_class_folders, read_listing
-from nstkit.errors import UserError
+from nstkit.errors import UserError, first_line
 
 SIDE_PX = 32
 EXPECTED = {"train": 50_000, "test": 10_000}
@@ -82,9 +82,8 @@ def _from_torchvision(root: Path, *, is_train: bool) -> tuple[LabelledImages, tu
         source = datasets.CIFAR100(root, train=is_train)
         part = LabelledImages(torch.from_numpy(source.data).contiguous(), torch.tensor(source.targets))
     except broken as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{root / datasets.CIFAR100.base_folder}: not CIFAR-100 as torchvision reads it ({reason}). Delete this "
-            f"folder and the archive beside it to download them anew."
+            f"{root / datasets.CIFAR100.base_folder}: not CIFAR-100 as torchvision reads it ({first_line(error)}). "
+            f"Delete this folder and the archive beside it to download them anew."
         ) from error
     return part, tuple(source.classes)

@@ -6,6 +6,7 @@ whole. Here the archive is fetched first; torchvision's code then finds it whole
 
 import contextlib
 import http.client
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,10 +17,8 @@ from tqdm import tqdm
 
 from nstkit.errors import UserError
 
-try:
+if sys.platform != "win32":  # there two commands must not download at once
     import fcntl
-except ModuleNotFoundError:  # Windows: two commands must not download at once
-    fcntl = None
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 2**18
@@ -72,7 +71,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{folder.absolute()}: cannot be written ({error.strerror or error}).") from error
     with lock:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, however this process ends
         yield
 

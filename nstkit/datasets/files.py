@@ -14,7 +14,7 @@ from PIL import ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nstkit.errors import UserError
+from nstkit.errors import UserError, first_line
 from nstkit.pictures import read_picture
 
 
@@ -92,10 +92,16 @@ class LabelledFiles:
         return replace(self, names=self.names[index.cpu().numpy()], labels=self.labels[index.to(self.device)])
 
     def join(self, other: "LabelledFiles") -> "LabelledFiles":
-        """Return the files of both, these first."""
-        assert (self.root, self.size_px) == (other.root, other.size_px)
-        names = np.concatenate([self.names, other.names])
-        return replace(self, names=names, labels=torch.cat([self.labels, other.labels]))
+        """Return the files of both, these first. Of two roots, such as DIR/train and DIR/val, the new one is DIR."""
+        assert self.size_px == other.size_px
+        root = Path(os.path.commonpath([self.root, other.root]))
+        names = np.concatenate([self._names_below(root), other._names_below(root)])
+        return replace(self, root=root, names=names, labels=torch.cat([self.labels, other.labels]))
+
+    def _names_below(self, root: Path) -> np.ndarray:
+        if root == self.root:
+            return self.names
+        return np.strings.add(np.array(f"{self.root.relative_to(root).as_posix()}/", self.names.dtype), self.names)
 
     def to(self, device: torch.device) -> "LabelledFiles":
         """Return the same, read onto a device."""
@@ -108,7 +114,7 @@ def cores() -> int:
     return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
-class _Decoder(torch.utils.data.Dataset):
+class _Decoder(torch.utils.data.Dataset[Tensor | str]):
     """What a worker process holds."""
 
     def __init__(self, root: Path, names: np.ndarray, size_px: int) -> None:
@@ -125,11 +131,11 @@ class _Decoder(torch.utils.data.Dataset):
 
 
 def _stack(pictures: list[Tensor | str]) -> Tensor | str:
-    broken = [picture for picture in pictures if isinstance(picture, str)]
-    return broken[0] if broken else torch.stack(pictures)
+    broken = next((picture for picture in pictures if isinstance(picture, str)), None)
+    return torch.stack([picture for picture in pictures if isinstance(picture, Tensor)]) if broken is None else broken
 
 
-def _one_line_errors(loader: DataLoader) -> Iterator[Tensor]:
+def _one_line_errors(loader: DataLoader[Tensor | str]) -> Iterator[Tensor]:
     with warnings.catch_warnings():
         # Python warns of fork in a process with threads; a worker only decodes and touches none of their locks.
         warnings.filterwarnings("ignore", message=".*multi-threaded", category=DeprecationWarning)
@@ -142,7 +148,6 @@ def _one_line_errors(loader: DataLoader) -> Iterator[Tensor]:
     except RuntimeError as error:
         if "worker" not in str(error):
             raise
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"a process that reads pictures has ended ({reason}): too little memory or /dev/shm?"
+            f"a process that reads pictures has ended ({first_line(error)}): too little memory or /dev/shm?"
         ) from error

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nstkit.datasets import Stream
 from nstkit.datasets.arrays import Dataset, LabelledImages, Part, build_dataset, split_off
 from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.memory import free_memory_bytes
+from nstkit.datasets.names import Stream
 from nstkit.datasets.packed import check_files, leave_out, read_packed
 from nstkit.errors import UserError
 from nstkit.pictures import SUFFIXES

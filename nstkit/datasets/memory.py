@@ -31,11 +31,11 @@ def _machine() -> int | None:
 
 
 def _container(folder: str, limit: str, usage: str, cache: str) -> int | None:
-    folder = CGROUPS / folder
+    group = CGROUPS / folder
     try:
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        used = int((folder / usage).read_text()) - int(stat.get(cache, 0))
-        return int((folder / limit).read_text()) - used
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / usage).read_text()) - int(stat.get(cache, 0))
+        return int((group / limit).read_text()) - used
     except (OSError, ValueError):  # no container, or "max" = no limit
         return None
 

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -45,7 +46,7 @@ def read_packed(
     is_readable = _try_all(read, len(names))
     if not is_readable.all():
         images = images[is_readable]
-    _save(packed, fingerprint, images=images, is_readable=is_readable)
+    _save(packed, fingerprint, is_readable, images)
     return images, is_readable
 
 
@@ -60,7 +61,7 @@ def check_files(root: Path, names: np.ndarray) -> Bool[np.ndarray, "n"]:
     if found is not None:
         return found["is_readable"]
     is_readable = _try_all(lambda index: read_square(root / str(names[index]), 1), len(names))
-    _save(packed, fingerprint, is_readable=is_readable)
+    _save(packed, fingerprint, is_readable)
     return is_readable
 
 
@@ -117,6 +118,12 @@ def _load(packed: Path, fingerprint: str, count: int) -> dict[str, np.ndarray] |
         return None
 
 
-def _save(packed: Path, fingerprint: str, **arrays: np.ndarray) -> None:
+def _save(packed: Path, fingerprint: str, is_readable: np.ndarray, images: np.ndarray | None = None) -> None:
+    def write(file: BinaryIO) -> None:
+        if images is None:
+            np.savez(file, fingerprint=fingerprint, is_readable=is_readable)
+        else:
+            np.savez(file, fingerprint=fingerprint, images=images, is_readable=is_readable)
+
     with contextlib.suppress(OSError):  # a read-only data folder: the pictures are read again next time
-        write_atomically(packed, lambda file: np.savez(file, fingerprint=fingerprint, **arrays))
+        write_atomically(packed, write)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from nstkit.datasets import PATTERNS_COUNTS, load_dataset
 from nstkit.datasets.arrays import (
     Dataset,
     LabelledImages,
@@ -228,18 +227,3 @@ def test_pictures_that_the_device_has_no_memory_for_are_one_line(data, monkeypat
     monkeypatch.setattr(torch.Tensor, "to", fail)
     with user_error("do not fit on cpu", "--stream on", "--image-size (now 4)"):
         data.train.to(torch.device("cpu"))
-
-
-def test_patterns_as_a_data_set(tmp_path, monkeypatch):
-    monkeypatch.setitem(PATTERNS_COUNTS, "train", 36)
-    monkeypatch.setitem(PATTERNS_COUNTS, "val", 12)
-    monkeypatch.setitem(PATTERNS_COUNTS, "test", 24)
-    data = load_dataset("patterns", tmp_path)
-    assert [len(part) for part in (data.train, data.val, data.test)] == [36, 12, 24]
-    assert torch.bincount(data.test.labels).tolist() == [2] * 12
-    assert data.train.images.shape == (36, 32, 32, 3)
-    assert data.train.images.is_contiguous()
-    pictures = {image.numpy().tobytes() for part in (data.train, data.val, data.test) for image in part.images}
-    assert len(pictures) == 36 + 12 + 24
-    assert load_dataset("patterns", tmp_path, 16).size_px == 16
-    assert list(tmp_path.iterdir()) == []

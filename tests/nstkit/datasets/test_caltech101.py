@@ -15,9 +15,9 @@ from PIL import Image
 from torchvision.datasets import Caltech101
 
 from nstkit.datasets import caltech101 as module
-from nstkit.datasets import load_dataset
 from nstkit.datasets.caltech101 import load_caltech101, split_by_protocol
 from nstkit.datasets.files import LabelledFiles
+from nstkit.datasets.load import load_dataset
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 COUNTS = {"Faces": 100, "accordion": 40, "anchor": 32}

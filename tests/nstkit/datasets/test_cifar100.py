@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from nstkit.datasets import cifar100, load_dataset
+from nstkit.datasets import cifar100
 from nstkit.datasets.cifar100 import load_cifar100
+from nstkit.datasets.load import load_dataset
 
 CLASSES = [f"class{index:02d}" for index in range(100)]
 COUNTS = {"train": 300, "test": 100}

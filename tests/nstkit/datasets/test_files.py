@@ -72,6 +72,23 @@ def test_taking_joining_and_moving_keep_name_and_label_together(part):
     assert np.array_equal(images[0].numpy(), read_square(part.root / "c2/2.jpg", 16))
 
 
+def test_files_of_two_folders_are_joined_below_the_folder_of_both(part):
+    """As the training and the validation pictures of a final fit may be."""
+    one, two = (
+        LabelledFiles(part.root / name, np.array(files, part.names.dtype), torch.arange(len(files)), 16)
+        for name, files in (("c1", ["4.jpg", "1.jpg"]), ("c2", ["2.jpg"]))
+    )
+    both = one.join(two)
+    assert both.root == part.root
+    assert both.names.tolist() == ["c1/4.jpg", "c1/1.jpg", "c2/2.jpg"]
+    assert both.names.dtype == part.names.dtype
+    images, labels = next(both.read(torch.arange(3), 3))
+    for image, name in zip(images, both.names, strict=True):
+        assert np.array_equal(image.numpy(), read_square(part.root / name, 16))
+    assert labels.tolist() == [0, 1, 0]
+    assert both.take(torch.tensor([2])).join(two).names.tolist() == ["c2/2.jpg", "c2/2.jpg"]
+
+
 def test_file_that_breaks_later_is_one_line(part, workers, user_error):
     (part.root / "c1/4.jpg").write_bytes(b"no picture")
     with user_error(part.root / "c1/4.jpg", "not a readable picture", "was readable when"):

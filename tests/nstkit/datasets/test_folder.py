@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nstkit.datasets import arrays, files, load_dataset
+from nstkit.datasets import arrays, files
 from nstkit.datasets import folder as module
 from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.folder import load_folder
@@ -187,9 +187,3 @@ def test_statistics_of_files_come_from_a_fixed_sample(tmp_path, fill, reads, mon
     sample = again.train.take(torch.tensor([0, 12, 23]))
     images, _ = next(sample.read(torch.arange(3), 3))
     assert again.mean == pytest.approx((images.double().mean(dim=(0, 1, 2)) / 255).tolist())
-
-
-def test_default_size_is_64_px(tmp_path, fill):
-    data = load_dataset("folder", fill(tmp_path))
-    assert data.size_px == 64
-    assert load_dataset("folder", tmp_path, 32).size_px == 32

@@ -1,0 +1,42 @@
+"""The table of data sets: `load_dataset`."""
+
+from pathlib import Path
+
+from nstkit.datasets import caltech101, cifar100, folder, patterns
+from nstkit.datasets.arrays import Dataset, resize_dataset
+from nstkit.datasets.names import Background, DatasetName, Protocol, Stream
+
+
+def load_dataset(
+    name: DatasetName,
+    data_dir: Path,
+    size_px: int | None = None,
+    *,
+    protocol: Protocol = "30-per-class",
+    split_seed: int = 0,
+    background: Background = "drop",
+    stream: Stream = "auto",
+) -> Dataset:
+    """Return a data set of square pictures.
+
+    Args:
+        name: `cifar100`, `caltech101` and `folder` are read from `data_dir`, `patterns` is drawn.
+        data_dir: folder that holds `cifar100/` and `caltech101/`; for `folder`, the folder of class folders itself.
+        size_px: side of the pictures. None = 32 for cifar100 and patterns, 64 for folder, 128 for caltech101.
+        protocol: of caltech101: training pictures a class, or shares of training and test pictures.
+        split_seed: of caltech101: which of the random splits, 0 and up; 0 to 4 are the customary five.
+        background: of caltech101: whether `BACKGROUND_Google` is left out (101 classes) or is a class (102).
+        stream: of caltech101 and folder: whether pictures stay on the disk; auto = where memory is too small for them.
+
+    Raises:
+        UserError: when the data set is not there, not whole, or cannot be downloaded.
+    """
+    if name == "folder":
+        return folder.load_folder(data_dir, size_px or 64, stream)
+    if name == "caltech101":
+        return caltech101.load_caltech101(
+            data_dir, size_px or 128, protocol=protocol, split_seed=split_seed, background=background, stream=stream
+        )
+    if name == "cifar100":
+        return resize_dataset(cifar100.load_cifar100(data_dir), size_px)
+    return patterns.load_patterns(size_px or 32)

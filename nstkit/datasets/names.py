@@ -1,0 +1,8 @@
+"""What data sets and their parts are called on the command line. No torch here."""
+
+from typing import Literal
+
+DatasetName = Literal["cifar100", "caltech101", "patterns", "folder"]
+Protocol = Literal["30-per-class", "15-per-class", "80-20"]
+Background = Literal["drop", "keep"]
+Stream = Literal["auto", "on", "off"]
