@@ -6,6 +6,14 @@ Every number stands beside that of the same architecture with random weights (`e
 a measure on which the two agree says something about the architecture or the pictures, nothing about the training.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nstkit.quality.measuring import MEASURES, Quality, measure_quality
+    from nstkit.quality.twin import random_twin
+
+__all__ = ["MEASURES", "Quality", "measure_quality", "random_twin"]
+
 _HOMES = {
     "Quality": "nstkit.quality.measuring",
     "measure_quality": "nstkit.quality.measuring",
@@ -14,7 +22,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     # Lazy, so that `--help` of the command does not wait for torch.
     if name in _HOMES:
         from importlib import import_module

@@ -77,6 +77,7 @@ TOP1 = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="torchmetrics, micro average",
+    aspect="extractor",
 )
 TOP5 = Measure(
     name="extractor/top5",
@@ -85,6 +86,7 @@ TOP5 = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="torchmetrics, micro average of the five highest",
+    aspect="extractor",
 )
 MEAN_PER_CLASS = Measure(
     name="extractor/mean_per_class",
@@ -93,6 +95,7 @@ MEAN_PER_CLASS = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="Fei-Fei, Fergus, Perona 2004, the convention of Caltech101",
+    aspect="extractor",
 )
 CALIBRATION = Measure(
     name="extractor/ece",
@@ -101,7 +104,8 @@ CALIBRATION = Measure(
     range=(0.0, 1.0),
     higher_is_better=False,
     source="Guo et al. 2017, On calibration of modern neural networks, equation 3",
+    aspect="extractor",
 )
 
-CLASSIFICATION: tuple[Measure, ...] = (TOP1, TOP5, MEAN_PER_CLASS, CALIBRATION)
+CLASSIFICATION: tuple[Measure[float], ...] = (TOP1, TOP5, MEAN_PER_CLASS, CALIBRATION)
 """Each takes (logits, labels)."""

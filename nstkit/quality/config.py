@@ -2,42 +2,61 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from nstkit.config import CommandConfig
-from nstkit.datasets import DatasetName
+from annotated_types import Interval
+
+from nstkit.config import CommandConfig, RunSettings
+from nstkit.datasets.names import DatasetName
 from nstkit.errors import UserError
+from nstkit.settings import Settings
 
 LIMIT = 10_000
+EXAMPLES = """
+  python -m nstkit.quality --dataset patterns      # the carried network
+  python -m nstkit.quality --backbone runs/train_backbone/RUN vgg19 vgg19@random
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class QualityConfig(CommandConfig):
-    """Measure feature extractors beside the same architectures with random weights, into RUNS_DIR/quality/<run>/."""
+class ExtractorSettings(Settings):
+    """Which networks are measured, at which layers."""
 
     backbone: tuple[str, ...] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3.
     One run each."""
     arch: str | None = None
     """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
-    dataset: DatasetName = "cifar100"
-    """Labelled pictures; patterns is drawn and needs no download."""
-    data_dir: Path = Path("data")
-    """Folder that holds the data set, downloaded there once; for `folder`, the folder of class folders itself."""
-    image_size: int | None = None
-    """Side of the pictures [px]. None = what a checkpoint was trained on, else the data set's own."""
     taps: tuple[str, ...] = ()
     """Layers to measure; see `python -m transfer --list-taps`. None given = the default style and content taps."""
-    limit: int = LIMIT
-    """Training pictures for probe and neighbours, and half as many test pictures."""
     baseline: bool = True
     """Also measure the same architecture with random weights."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be measured, all mistakes in one message."""
-        wrong = [f"--limit {self.limit} (at least 2)"] if self.limit < 2 else []
-        if self.image_size is not None and self.image_size < 8:
-            wrong.append(f"--image-size {self.image_size} (at least 8)")
+        """Refuse a command without a network."""
+        super().__post_init__()
         if not self.backbone:
-            wrong.append("--backbone without a name (one or more)")
-        if wrong:
-            raise UserError(f"out of range: {', '.join(wrong)}.")
+            raise UserError("--backbone without a name. Give one or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings(Settings):
+    """The labelled pictures that they are measured on."""
+
+    dataset: DatasetName = "cifar100"
+    """Labelled pictures; patterns is drawn and needs no download."""
+    data_dir: Path = Path("data")
+    """Folder that holds the data set, downloaded there once; for `folder`, the folder of class folders itself."""
+    image_size: Annotated[int | None, Interval(ge=8)] = None
+    """Side of the pictures [px]. None = what a checkpoint was trained on, else the data set's own."""
+    limit: Annotated[int, Interval(ge=2)] = LIMIT
+    """Training pictures for probe and neighbours, and half as many test pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig(CommandConfig):
+    """Measure feature extractors beside the same architectures with random weights, into RUNS_DIR/quality/<run>/."""
+
+    extractor: ExtractorSettings = ExtractorSettings()
+    sample: SampleSettings = SampleSettings()
+    run: RunSettings = RunSettings()

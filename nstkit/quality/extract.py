@@ -7,12 +7,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
 from nstkit.errors import UserError
 from nstkit.hardware import autocast
-from nstkit.quality.activity import HOYER, PEAK, hoyer_sparsities, peak_shares
-from nstkit.quality.rank import GRAM_RANK, gram_ranks
+from nstkit.measure import Measure
+from nstkit.quality.activity import HOYER, PEAK
+from nstkit.quality.rank import GRAM_RANK
+
+OF_WHOLE_MAPS: tuple[Measure[Tensor], ...] = (GRAM_RANK, PEAK, HOYER)
+"""Each takes maps (B, C, H, W) and gives one value a picture, (B,)."""
 
 Batches = Iterable[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]
 
@@ -101,13 +105,12 @@ def look_at_maps(
     backbone: Backbone, batches: Batches, names: Sequence[str], precision: Precision
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield each tap and its measures of whole maps by name, each the mean over the pictures."""
-    functions = {GRAM_RANK.name: gram_ranks, PEAK.name: peak_shares, HOYER.name: hoyer_sparsities}
-    found: dict[str, dict[str, list[Tensor]]] = {name: {key: [] for key in functions} for name in names}
+    found: dict[str, dict[str, list[Tensor]]] = {name: {key.name: [] for key in OF_WHOLE_MAPS} for name in names}
     for image, _ in batches:
         with autocast(image.device, precision):
             maps = backbone.features(image, names)
         for name, values in maps.items():
-            for key, function in functions.items():
-                found[name][key].append(function(_measurable(values)))
+            for measure in OF_WHOLE_MAPS:
+                found[name][measure.name].append(measure.function(_measurable(values)))
     for name, of_tap in found.items():
         yield name, {key: float(torch.cat(values).mean()) for key, values in of_tap.items()}

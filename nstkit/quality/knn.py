@@ -58,4 +58,5 @@ KNN = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="Wu et al. 2018, Unsupervised feature learning via non-parametric instance discrimination, section 3.4",
+    aspect="extractor",
 )

@@ -15,13 +15,14 @@ limit can be compared.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from nstkit.backbones.features import Backbone
-from nstkit.backbones.repair import settle_batchnorm
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.batchnorm import settled
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, Part
 from nstkit.errors import UserError
@@ -35,8 +36,8 @@ from nstkit.quality.probe import PROBE
 from nstkit.quality.rank import GRAM_RANK, RANKME
 from nstkit.quality.sample import batches, first_batch, stratified
 
-PER_TAP: tuple[Measure, ...] = (PROBE, KNN, RANKME, GRAM_RANK, DEAD, PEAK, HOYER)
-MEASURES: tuple[Measure, ...] = (*CLASSIFICATION, *PER_TAP)
+PER_TAP: tuple[Measure[Any], ...] = (PROBE, KNN, RANKME, GRAM_RANK, DEAD, PEAK, HOYER)
+MEASURES: tuple[Measure[Any], ...] = (*CLASSIFICATION, *PER_TAP)
 
 MAP_PICTURES = 256  # whose whole maps are looked at (an eigendecomposition each); their mean is known to about 1 %
 
@@ -50,7 +51,7 @@ class Quality:
         taps: that were measured, in the order of the table.
         order: indices of the test pictures that were looked at, (M,).
         predicted: the head's class for each of them, (M,); None where the head does not fit.
-        confusion: counts by class (row) and prediction (column), (K, K); None likewise.
+        confusion: counts by class (row) and prediction (column), (K, K); None where the head does not fit.
     """
 
     values: dict[str, float]
@@ -86,8 +87,8 @@ def measure_quality(
         limit: training pictures, and half as many test pictures, always the same stratified ones. None = all.
         size_px: side that the pictures are scaled to. None = as they are.
         use_head: False where the head is known to tell other classes; else it is used if their number fits.
-        baseline: the random twin, measured alike under `random/`. Its batch norm takes its statistics from a batch of
-            the training pictures, in place.
+        baseline: the random twin, moved to `device` and measured alike under `random/`, with batch norm that has the
+            statistics of a batch of the training pictures.
         advance: called with the count of pictures behind each batch, `count_pictures` in total a network.
 
     Raises:
@@ -126,10 +127,8 @@ def measure_quality(
         values |= {f"{key}/{name}": value for key, value in of_maps.items()}
     values |= style_means(values, backbone.style_taps)
     if baseline is not None:
-        baseline = baseline.to(device)
-        settle_batchnorm(baseline, first)
         random = measure_quality(
-            baseline,
+            settled(baseline.to(device), first),
             data,
             device=device,
             precision=precision,
@@ -140,14 +139,9 @@ def measure_quality(
             advance=advance,
         )
         values |= {tag.replace("extractor/", "random/", 1): value for tag, value in random.values.items()}
-    is_classified = test.logits is not None
-    return Quality(
-        values=values,
-        taps=names,
-        order=test_order,
-        predicted=test.logits.argmax(dim=1).cpu() if is_classified else None,
-        confusion=confusion_matrix(test.logits, test.labels).cpu() if is_classified else None,
-    )
+    predicted = None if test.logits is None else test.logits.argmax(dim=1).cpu()
+    confusion = None if test.logits is None else confusion_matrix(test.logits, test.labels).cpu()
+    return Quality(values, names, test_order, predicted, confusion)
 
 
 def count_pictures(data: Dataset, limit: int | None) -> int:

@@ -81,4 +81,5 @@ PROBE = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, by LDA",
+    aspect="extractor",
 )

@@ -14,6 +14,11 @@ def effective_rank(spectrum: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
         spectrum: singular values or eigenvalues, (..., N); below 0, which is rounding, counts as 0.
 
     Source: Roy and Vetterli 2007, The effective rank: a measure of effective dimensionality.
+
+    Example:
+        >>> import torch
+        >>> effective_rank(torch.tensor([[3.0, 3.0, 0.0], [5.0, 0.0, 0.0]]))
+        tensor([2., 1.])
     """
     spectrum = spectrum.clamp(min=0)
     total = spectrum.sum(dim=-1, keepdim=True)
@@ -41,11 +46,6 @@ def rankme_share(features: Float[Tensor, "n c"]) -> float:
         features: (N, C); with fewer pictures than channels the highest value is N / C.
     """
     return rankme(features) / features.shape[1]
-
-
-def gram_rank(maps: Float[Tensor, "b c h w"]) -> float:
-    """Return the mean over pictures of `gram_ranks`."""
-    return float(gram_ranks(maps).mean())
 
 
 @torch.no_grad()
@@ -78,12 +78,14 @@ RANKME = Measure(
     range=(0.0, 1.0),
     higher_is_better=True,
     source="Garrido et al. 2023, RankMe: assessing the downstream performance of pretrained representations, eq. 1",
+    aspect="extractor",
 )
 GRAM_RANK = Measure(
     name="extractor/gram_rank",
-    function=gram_rank,
+    function=gram_ranks,
     unit="directions",
     range=(0.0, float("inf")),
     higher_is_better=True,
     source="Roy and Vetterli 2007, The effective rank, on the eigenvalues of Gatys' Gram matrix",
+    aspect="extractor",
 )

@@ -4,16 +4,18 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from nstkit.backbones.features import Backbone
-from nstkit.backbones.repair import settle_batchnorm
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.config import Precision
-from nstkit.datasets import load_dataset
 from nstkit.datasets.arrays import Dataset
+from nstkit.datasets.load import load_dataset
+from nstkit.figures.features import feature_figure, filter_figure
+from nstkit.figures.quality import confusion_figure, sample_figure, taps_figure
+from nstkit.measure import legend
 from nstkit.pictures import to_tensor
-from nstkit.quality import figures
 from nstkit.quality.config import QualityConfig
-from nstkit.quality.measuring import CLASSIFICATION, PER_TAP, Quality, count_pictures, measure_quality
+from nstkit.quality.measuring import CLASSIFICATION, MEASURES, PER_TAP, Quality, count_pictures, measure_quality
 from nstkit.quality.sample import first_batch, stratified
 from nstkit.quality.twin import random_twin, read_header
 from nstkit.runs import MEASURE_KEYS, Run
@@ -27,21 +29,21 @@ class Pictures:
 
     def __init__(self, config: QualityConfig) -> None:
         self._config = config
-        self._read: dict[tuple, Dataset] = {}
+        self._read: dict[tuple[object, ...], Dataset] = {}
 
     def load(self, spec: BackboneSpec) -> tuple[Dataset, int]:
         """Return the data set and the side [px] at which this backbone shall see it."""
-        config, header = self._config, read_header(spec)
-        size_px = config.image_size or (header["input"]["size_px"] if header is not None else None)
+        sample, header = self._config.sample, read_header(spec)
+        size_px = sample.image_size or (header["input"]["size_px"] if header is not None else None)
         # CIFAR-100 has one size: enlarged are the pictures that are looked at, batch by batch, not all 60,000.
-        read_px = None if config.dataset == "cifar100" else size_px
+        read_px = None if sample.dataset == "cifar100" else size_px
         trained = header["config"] if header is not None else {}
-        is_own = trained.get("dataset") == config.dataset
+        is_own = trained.get("dataset") == sample.dataset
         # In another split than its own, a network's training pictures would stand among the test pictures.
         split = {name: trained[name] for name in SPLIT_SETTINGS if is_own and name in trained}
         key = (read_px, *split.values())
         if key not in self._read:
-            self._read[key] = load_dataset(config.dataset, config.data_dir, read_px, **split)
+            self._read[key] = load_dataset(sample.dataset, sample.data_dir, read_px, **split)
         return self._read[key], size_px or self._read[key].size_px
 
 
@@ -54,30 +56,36 @@ def measure_spec(
     precision: Precision,
 ) -> Quality:
     """Return the quality of a backbone by its name, with its random twin unless `--no-baseline`."""
-    header = read_header(spec)
-    if spec.weights == "random":  # a draw like its twin, so treated like it
-        order = stratified(data.train.labels, config.limit)
-        settle_batchnorm(backbone.to(device), first_batch(data.train, order, device, config.image_size))
-    total = count_pictures(data, config.limit) * (2 if config.baseline else 1)
-    with tqdm(total=total, desc=backbone.label, unit="picture", disable=True if config.quiet else None) as bar:
+    header, extractor, sample = read_header(spec), config.extractor, config.sample
+    backbone = as_measured(backbone.to(device), data, config)
+    total = count_pictures(data, sample.limit) * (2 if extractor.baseline else 1)
+    with tqdm(total=total, desc=backbone.label, unit="picture", disable=True if config.run.quiet else None) as bar:
         return measure_quality(
             backbone,
             data,
             device=device,
             precision=precision,
-            taps=config.taps or None,
-            limit=config.limit,
-            size_px=config.image_size,
+            taps=extractor.taps or None,
+            limit=sample.limit,
+            size_px=sample.image_size,
             use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
-            baseline=random_twin(spec, factory=config.arch) if config.baseline else None,
+            baseline=random_twin(spec, factory=extractor.arch) if extractor.baseline else None,
             advance=bar.update,
         )
+
+
+def as_measured(backbone: Backbone, data: Dataset, config: QualityConfig) -> Backbone:
+    """Return a backbone as it is measured: a random one is a draw like its twin, so its batch norm is treated alike."""
+    if not backbone.is_random:
+        return backbone
+    order = stratified(data.train.labels, config.sample.limit)
+    return settled(backbone, first_batch(data.train, order, backbone.mean.device, config.sample.image_size))
 
 
 def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
     """Write scalars, pictures and the row of one backbone into its run."""
     run.log(0, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
-    for name, picture in draw(backbone, data, quality, config.image_size).items():
+    for name, picture in draw(as_measured(backbone, data, config), data, quality, config.sample.image_size).items():
         run.save_picture(f"{name}.png", picture)
         run.show_picture(f"image/{name}", to_tensor(picture))
     settings = {
@@ -85,37 +93,40 @@ def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config
         "backbone": backbone.label,
         **{key: backbone.facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
         "content": data.name,  # the pictures it looked at; `dataset` is what it was trained on
-        "size_px": config.image_size,
-        "seed": config.seed,
+        "size_px": config.sample.image_size,
+        "seed": config.run.seed,
     }
     run.compare_by(settings, {key: quality.values[key] for key in MEASURE_KEYS if key in quality.values})
 
 
 def print_table(backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
     """Print what was measured."""
-    beside = "; in brackets: the same architecture, random weights" if config.baseline else ""
-    train, test = min(config.limit, len(data.train)), len(quality.order)
-    print(f"\n{backbone.label} on {data.name}, {config.image_size} px, {train:,} + {test:,} pictures{beside}")
-    print(format_table(quality), end="\n\n")
+    beside = "; in brackets: the same architecture, random weights" if config.extractor.baseline else ""
+    sample = config.sample
+    train, test = min(sample.limit, len(data.train)), len(quality.order)
+    print(f"\n{backbone.label} on {data.name}, {sample.image_size} px, {train:,} + {test:,} pictures{beside}")
+    print(format_table(quality))
+    shown = PER_TAP if quality.confusion is None else MEASURES
+    print(f"better is higher ↑ or lower ↓: {legend(shown)}", end="\n\n")
 
 
 def draw(backbone: Backbone, data: Dataset, quality: Quality, size_px: int | None = None) -> dict[str, Image.Image]:
     """Return the pictures of one measurement by name; the ones that need a fitting head only where there is one."""
     found = {}
     if quality.confusion is not None and quality.predicted is not None:
-        found["confusion"] = figures.confusion_figure(quality.confusion, data.classes)
+        found["confusion"] = confusion_figure(quality.confusion, data.classes)
         images, labels = next(iter(data.test.read(quality.order[:SAMPLES], SAMPLES)))
         predicted = quality.predicted[: len(labels)]
-        found["predictions"] = figures.sample_figure(images.cpu(), labels.cpu(), predicted, data.classes)
+        found["predictions"] = sample_figure(images.cpu(), labels.cpu(), predicted, data.classes)
     names = [measure.name.removeprefix("extractor/") for measure in PER_TAP]
     if f"extractor/{names[0]}/{quality.taps[0]}" in quality.values:
-        found["quality"] = figures.taps_figure(quality.values, quality.taps, names)
+        found["quality"] = taps_figure(quality.values, quality.taps, names)
     device = next(backbone.network.parameters()).device
     image = first_batch(data.test, quality.order[:1], device, size_px)
     with torch.no_grad():
         maps = {name: values.cpu() for name, values in backbone.features(image, quality.taps).items()}
-    found["feature_maps"] = figures.feature_figure(image.cpu(), maps)
-    if (filters := figures.filter_figure(backbone.network)) is not None:
+    found["feature_maps"] = feature_figure(image.cpu(), maps)
+    if (filters := filter_figure(backbone.network)) is not None:
         found["filters"] = filters
     return found
 

@@ -1,17 +1,13 @@
 """The same architecture with random weights: what every measure is held against."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import torch
-
+from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.build import build_network
-from nstkit.backbones.features import Backbone
-from nstkit.backbones.initialise import initialise
-from nstkit.backbones.load import load_backbone, read_exported
-from nstkit.backbones.repair import undo_identity_start
+from nstkit.backbones.initialise import initialise, seeded, undo_identity_start
+from nstkit.backbones.load import read_exported
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.checkpoint import read_checkpoint
 
@@ -21,31 +17,34 @@ def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Back
 
     NAME[@WEIGHTS] gives NAME@random; NAME@random:SEED the next seed. A checkpoint gives the architecture that stands in
     it: a VGG of ours with Kaiming's initialisation, any other as its library makes it, its residual branches
-    opened. Batch norm has no statistics yet: see `nstkit.backbones.repair`.
+    opened. Batch norm has no statistics yet: see `nstkit.backbones.batchnorm`.
 
     Args:
         spec: see `nstkit.backbones.spec`.
         factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
-        UserError: as `nstkit.backbones.load.load_backbone`.
+        UserError: as `nstkit.backbones.prepare.load_backbone`.
+
+    Example:
+        >>> random_twin("carried").label
+        'carried-random'
     """
     spec = parse_backbone(spec) if isinstance(spec, str) else spec
-    with _kept_random_state():
-        if spec.name is not None:
-            seed = spec.seed + 1 if spec.weights == "random" else 0
-            text = f"{spec.name}@random:{seed}"
-            return load_backbone(replace(spec, text=text, weights="random", path=None, seed=seed))
-        twin = load_backbone(spec, factory=factory)
-        content = read_header(spec)
-        assert content is not None
-        torch.manual_seed(0)
+    if spec.name is not None:
+        seed = spec.seed + 1 if spec.weights == "random" else 0
+        text = f"{spec.name}@random:{seed}"
+        return load_backbone(replace(spec, text=text, weights="random", path=None, seed=seed))
+    twin = load_backbone(spec, factory=factory)
+    content = read_header(spec)
+    assert content is not None
+    with seeded(0):
         network = build_network(content["arch"], factory=factory)
         initialise(network, "default" if "library" in content["arch"] else "kaiming")
         undo_identity_start(network)
-        twin.network.load_state_dict(network.state_dict())
-        twin.label, twin.quality, twin.is_random = f"{twin.label}-random", {}, True
-        return twin
+    twin.network.load_state_dict(network.state_dict())
+    twin.label, twin.quality, twin.is_random = f"{twin.label}-random", {}, True
+    return twin
 
 
 def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
@@ -54,10 +53,3 @@ def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
         return None
     assert spec.path is not None
     return read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
-
-
-@contextlib.contextmanager
-def _kept_random_state() -> Iterator[None]:
-    """Keep what happens inside from the global random numbers of every device."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        yield

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.datasets.arrays import LabelledImages, build_dataset
 from nstkit.datasets.patterns import draw_patterns
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from nstkit.backbones.batchnorm import settled
 from nstkit.measure import Measure
 from nstkit.quality import MEASURES, Quality, measure_quality, random_twin
 from nstkit.quality.classification import TOP1
@@ -56,6 +57,7 @@ def test_every_measure_says_what_it_is():
         assert isinstance(each, Measure)
         assert each.name.startswith("extractor/")
         assert each.function.__doc__
+        assert each.aspect == "extractor"
         assert each.source
         assert each.range[0] < each.range[1]
     assert {key for key in MEASURE_KEYS if key.startswith("extractor/")} <= {each.name for each in MEASURES}
@@ -87,13 +89,15 @@ def test_a_head_that_does_not_fit_is_not_measured(reason, measure, small_backbon
     assert "extractor/probe" in quality.values
 
 
-def test_a_trained_network_and_its_twin_are_told_apart(measure, small_run):
+def test_a_trained_network_and_its_twin_are_told_apart(measure, small_run, textures):
     twin = random_twin(str(small_run))
     both = measure(baseline=twin)
-    alone = measure(twin)  # its batch norm is settled by now
+    first = textures.train.images[stratified(textures.train.labels, None)].permute(0, 3, 1, 2) / 255
+    alone = measure(settled(twin, first))
     for tag, value in alone.values.items():
         assert both.values[tag.replace("extractor", "random")] == value
     assert {tag: value for tag, value in both.values.items() if tag.startswith("extractor")} == measure().values
+    assert measure(twin).values["extractor/rankme/relu2_1"] != alone.values["extractor/rankme/relu2_1"]
     assert both.values["random/rankme/relu2_1"] != both.values["extractor/rankme/relu2_1"]
 
 

@@ -1,24 +1,22 @@
-"""Pictures of what was measured: quality layer by layer, confusions, predictions, feature maps, first filters."""
+"""Pictures of what was measured of an extractor: quality layer by layer, confusions, predictions."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int64, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from jaxtyping import Int64, UInt8
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
+
+from nstkit.figures.compose import drawn
 
 RIGHT, WRONG = "#2a9d4a", "#d1383d"
 TRAINED = "#7b2d8b"
 LABELLED_CLASSES = 30  # more names than this along an axis cannot be read
 TOP_PAIRS = 20
 SAMPLE_PX = 128  # side of a picture on the sheets, dots
-FILTERS_A_ROW = 16
-FILTER_PX = 48  # side of a filter on the sheet, about
 
 
 def confusion_figure(confusion: Int64[Tensor, "k k"], classes: Sequence[str]) -> Image.Image:
@@ -103,34 +101,6 @@ def sample_figure(
     return drawn(figure)
 
 
-def feature_figure(
-    image: Float[Tensor, "1 3 h w"], maps: Mapping[str, Float[Tensor, "1 _ _ _"]], columns: int = 12
-) -> Image.Image:
-    """Return the maps of one picture, a row a tap: the channels that vary most in it, each scaled by itself.
-
-    Args:
-        image: sRGB in [0, 1].
-        maps: by tap, (1, C, H, W).
-        columns: channels a tap.
-    """
-    figure = Figure(figsize=(0.95 * (columns + 1.4), 1.0 * len(maps) + 0.1), dpi=120)
-    grid = figure.subplots(len(maps), columns + 1, squeeze=False, gridspec_kw={"hspace": 0.06, "wspace": 0.04})
-    for panel in grid.flatten():
-        panel.axis("off")
-    grid[0, 0].imshow(image[0].permute(1, 2, 0).clamp(0, 1).numpy(), interpolation="nearest")
-    for row, (name, values) in zip(grid, maps.items(), strict=True):
-        channels = values[0].float()
-        label = f"{name}\n{len(channels)} channels\n{channels.shape[1]} x {channels.shape[2]}"
-        above = row[0] is grid[0, 0]
-        row[0].text(-0.08 if above else 0.5, 0.5, label, transform=row[0].transAxes, fontsize=7.5, va="center",
-                    ha="right" if above else "center")  # fmt: skip
-        order = channels.flatten(1).std(dim=1, correction=0).argsort(descending=True, stable=True)
-        for panel, channel in zip(row[1:], channels[order[:columns]], strict=False):
-            panel.imshow(channel.numpy(), cmap="magma", interpolation="nearest")
-    figure.subplots_adjust(left=0.075, right=0.995, top=0.99, bottom=0.01)
-    return drawn(figure)
-
-
 def taps_figure(values: Mapping[str, float], taps: Sequence[str], names: Sequence[str]) -> Image.Image:
     """Return a panel for each measure, over the taps in order of depth; dashed what a random network has.
 
@@ -155,33 +125,3 @@ def taps_figure(values: Mapping[str, float], taps: Sequence[str], names: Sequenc
         panel.grid(alpha=0.3)
     panels[0, 0].legend(frameon=False)
     return drawn(figure)
-
-
-def filter_figure(network: nn.Module) -> Image.Image | None:
-    """Return the filters of the first convolution as colours around grey, each scaled by itself.
-
-    None where no convolution takes the three colours.
-    """
-    found = (module for module in network.modules() if isinstance(module, nn.Conv2d) and module.weight.shape[1] == 3)
-    first = next(found, None)
-    if first is None:
-        return None
-    weight = first.weight.detach().float().cpu()  # (c, 3, k, k)
-    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
-    coloured = 0.5 + 0.5 * weight / torch.where(largest > 0, largest, 1)
-    columns = FILTERS_A_ROW if len(coloured) > 2 * FILTERS_A_ROW else FILTERS_A_ROW // 2
-    rows = math.ceil(len(coloured) / columns)
-    side = coloured.shape[-1]
-    zoom = max(1, FILTER_PX // side)
-    sheet = torch.ones(3, rows * (side * zoom + 4) + 4, columns * (side * zoom + 4) + 4)
-    for number, tile in enumerate(coloured.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)):
-        top, left = (4 + (side * zoom + 4) * place for place in divmod(number, columns))
-        sheet[:, top : top + side * zoom, left : left + side * zoom] = tile
-    return Image.fromarray(sheet.mul(255).round().byte().permute(1, 2, 0).numpy())
-
-
-def drawn(figure: Figure) -> Image.Image:
-    """Return a figure as a picture, without a window or pyplot's global list of figures."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -1,11 +1,13 @@
-"""Sheets show what they say they show: order, ranges, colours, differences."""
+"""Sheets of channels and filters show what they say they show: order, ranges, colours."""
 
 import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
+from torch import nn
 
-from nstkit.quality.sheets import arrange, feature_sheet, gram_sheet
+from nstkit.figures.compose import arrange
+from nstkit.figures.features import feature_figure, feature_sheet, filter_figure
 
 
 def pixels(picture):
@@ -49,14 +51,6 @@ def test_sheet_is_of_a_size_to_look_at(shape, count):
     assert sheet.mode == "RGB"
 
 
-def test_tiles_are_arranged_as_large_as_they_fit():
-    assert arrange(36, 10, 10) == (6, 6)
-    assert arrange(36, 3, 4) == (6, 6)
-    assert arrange(4, 1, 4) == (1, 4)
-    assert arrange(4, 4, 1) == (4, 1)
-    assert arrange(1, 5, 5) == (1, 1)
-
-
 def test_no_channel_cannot_be_shown():
     with pytest.raises(ValueError, match="count is 0"):
         feature_sheet(torch.rand(1, 3, 4, 4), 0)
@@ -68,43 +62,36 @@ def test_maps_that_are_not_finite_still_give_a_sheet():
     assert feature_sheet(maps).mode == "RGB"
 
 
-def _red_and_blue(picture):
-    values = pixels(picture)
-    excess = values[..., 0] - values[..., 2]
-    return (excess > 60).sum(), (excess < -60).sum()
+def test_feature_sheet_scales_each_map_by_itself():
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    maps = {"a": torch.rand(1, 20, 8, 8, generator=torch.Generator().manual_seed(1)), "b": torch.zeros(1, 3, 4, 4)}
+    picture = feature_figure(image, maps)
+    loudest = maps["a"][0].flatten(1).std(dim=1).argmax()
+    maps["a"][:, loudest] *= 1024
+    louder = feature_figure(image, maps)
+    assert picture.size[0] > picture.size[1]
+    assert pixels(picture).std() > 50
+    assert (pixels(picture) == pixels(louder)).all()
 
 
-def test_sign_of_an_entry_is_its_colour():
-    one = torch.ones(8, 8)
-    red, blue = _red_and_blue(gram_sheet(one))
-    assert red > 5 * blue
-    blue_red, blue_blue = _red_and_blue(gram_sheet(-one))
-    assert blue_blue > 5 * blue_red
+def test_feature_sheet_chooses_the_channels_that_vary():
+    maps = torch.ones(1, 30, 4, 4)
+    flat = feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)
+    maps[0, 17, 1, 2] = 5.0
+    assert (pixels(feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)) != pixels(flat)).any()
 
 
-def test_difference_of_two_is_shown():
-    style, result = 2 * torch.ones(8, 8), torch.ones(8, 8)
-    red, blue = _red_and_blue(gram_sheet({"style": style, "result": style}))
-    more_red, more_blue = _red_and_blue(gram_sheet({"style": style, "result": result}))
-    assert more_blue > 2 * blue  # result - style is negative
-    assert more_red > 0.8 * red
-    assert gram_sheet({"style": style, "result": result}).width > 2 * gram_sheet(style).width
+def test_filters_are_colours_around_grey():
+    convolution = nn.Conv2d(3, 2, 3)
+    convolution.weight.data.zero_()
+    convolution.weight.data[0, 0] = 0.02  # red
+    convolution.weight.data[1, 2, 1, 1] = -5.0  # the opposite of blue, in the middle
+    sheet = pixels(filter_figure(nn.Sequential(nn.Conv2d(1, 1, 1), convolution)))
+    assert sheet[20, 20].tolist() == [255, 128, 128]
+    assert sheet[28, 4 + 52 + 24].tolist() == [128, 128, 0]
+    assert sheet[6, 4 + 52 + 4].tolist() == [128, 128, 128]
+    assert sheet[1, 1].tolist() == [255, 255, 255]
 
 
-def test_strongest_channels_come_first_and_the_weakest_are_left_out():
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(200, 50, generator=generator) * torch.linspace(0.01, 3, 200)[:, None]
-    gram = features @ features.T / 50
-    order = gram.diagonal().argsort(descending=True)
-    full, cut = gram_sheet(gram), gram_sheet(gram[order[:96]][:, order[:96]])
-    top = slice(40, -60)  # what is written below tells how many channels there are
-    assert (pixels(full)[top] == pixels(cut)[top]).all()
-
-
-def test_matrices_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="different shapes"):
-        gram_sheet({"style": torch.eye(3), "result": torch.eye(4)})
-
-
-def test_gram_of_nothing_is_a_sheet():
-    assert gram_sheet(torch.zeros(4, 4)).mode == "RGB"
+def test_no_sheet_without_a_convolution_of_colours():
+    assert filter_figure(nn.Sequential(nn.Conv2d(4, 2, 3))) is None

@@ -1,17 +1,11 @@
+"""Frames, colours and lists say what was measured."""
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from nstkit.quality import figures
-from nstkit.quality.figures import (
-    confusion_figure,
-    feature_figure,
-    filter_figure,
-    most_confused,
-    sample_figure,
-    taps_figure,
-)
+from nstkit.figures import quality
+from nstkit.figures.quality import confusion_figure, most_confused, sample_figure, taps_figure
 
 
 def pixels(picture):
@@ -55,10 +49,10 @@ def test_frames_tell_right_from_wrong():
     labels = torch.tensor([0, 1, 1])
     right = sample_figure(images, labels, labels, ("cat", "dog"))
     wrong = sample_figure(images, labels, 1 - labels, ("cat", "dog"))
-    assert has_colour(right, figures.RIGHT, 1000)
-    assert not has_colour(right, figures.WRONG, 1)
-    assert has_colour(wrong, figures.WRONG, 1000)
-    assert not has_colour(wrong, figures.RIGHT, 1)
+    assert has_colour(right, quality.RIGHT, 1000)
+    assert not has_colour(right, quality.WRONG, 1)
+    assert has_colour(wrong, quality.WRONG, 1000)
+    assert not has_colour(wrong, quality.RIGHT, 1)
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 8), (5, 3), (8, 8)])
@@ -71,47 +65,12 @@ def test_every_sample_is_there(count, columns):
     assert panels == min(count, columns)
 
 
-def test_feature_sheet_scales_each_map_by_itself():
-    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    maps = {"a": torch.rand(1, 20, 8, 8, generator=torch.Generator().manual_seed(1)), "b": torch.zeros(1, 3, 4, 4)}
-    picture = feature_figure(image, maps)
-    loudest = maps["a"][0].flatten(1).std(dim=1).argmax()
-    maps["a"][:, loudest] *= 1024
-    louder = feature_figure(image, maps)
-    assert picture.size[0] > picture.size[1]
-    assert pixels(picture).std() > 50
-    assert (pixels(picture) == pixels(louder)).all()
-
-
-def test_feature_sheet_chooses_the_channels_that_vary():
-    maps = torch.ones(1, 30, 4, 4)
-    flat = feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)
-    maps[0, 17, 1, 2] = 5.0
-    assert (pixels(feature_figure(torch.zeros(1, 3, 8, 8), {"tap": maps}, columns=2)) != pixels(flat)).any()
-
-
 def test_quality_over_the_taps_shows_trained_and_random():
     taps = ("relu1_1", "relu2_1")
     trained = {f"extractor/{name}/{tap}": 0.5 for name in ("probe", "knn", "peak") for tap in taps}
     random = {tag.replace("extractor", "random"): 0.2 for tag in trained}
     alone, both = (taps_figure(values, taps, ("probe", "knn", "peak")) for values in (trained, trained | random))
-    assert has_colour(alone, figures.TRAINED, 500)
-    assert has_colour(both, figures.TRAINED, 500)
+    assert has_colour(alone, quality.TRAINED, 500)
+    assert has_colour(both, quality.TRAINED, 500)
     assert not has_colour(alone, "#808080", 500)
     assert has_colour(both, "#808080", 500)
-
-
-def test_filters_are_colours_around_grey():
-    convolution = nn.Conv2d(3, 2, 3)
-    convolution.weight.data.zero_()
-    convolution.weight.data[0, 0] = 0.02  # red
-    convolution.weight.data[1, 2, 1, 1] = -5.0  # the opposite of blue, in the middle
-    sheet = pixels(filter_figure(nn.Sequential(nn.Conv2d(1, 1, 1), convolution)))
-    assert sheet[20, 20].tolist() == [255, 128, 128]
-    assert sheet[28, 4 + 52 + 24].tolist() == [128, 128, 0]
-    assert sheet[6, 4 + 52 + 4].tolist() == [128, 128, 128]
-    assert sheet[1, 1].tolist() == [255, 255, 255]
-
-
-def test_no_sheet_without_a_convolution_of_colours():
-    assert filter_figure(nn.Sequential(nn.Conv2d(4, 2, 3))) is None
