@@ -9,19 +9,25 @@ The folder loads in `python -m transfer`, and in timm as `local-dir:DIR` where t
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import tyro
 
-from nstkit.config import as_typed
+from nstkit.config import as_typed, read_command_line
 from nstkit.errors import UserError, run_command
 from nstkit.model_card import ABOUT_PLACES, model_card
+from nstkit.settings import Settings
+
+EXAMPLES = """
+  python -m nstkit.export runs/train_backbone/RUN --to my_backbone
+"""
 
 
-@dataclass(frozen=True)
-class ExportConfig:
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Settings):
     """Write a trained backbone as safetensors, batch norm folded, with its settings and a model card."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
@@ -34,9 +40,17 @@ class ExportConfig:
     """Show the traceback of an error."""
 
 
+@runtime_checkable
+class DescribesItself(Protocol):
+    """A network of timm's."""
+
+    num_features: int
+    pretrained_cfg: dict[str, Any]
+
+
 def main() -> None:
     """Parse, read, fold, write."""
-    config = tyro.cli(ExportConfig, prog="python -m nstkit.export")
+    config = read_command_line(ExportConfig, "nstkit.export", sys.argv[1:], EXAMPLES)
     from nstkit.checkpoint import read_checkpoint
 
     path = config.checkpoint / "ckpt.pt" if config.checkpoint.is_dir() else config.checkpoint
@@ -90,9 +104,12 @@ def _prepare(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], d
 
     The code of a factory is not needed: its weights are written as they are.
     """
+    from torch import nn
+
+    from nstkit.backbones.batchnorm import fold_batchnorm
     from nstkit.backbones.build import build_network
-    from nstkit.backbones.initialise import fold_batchnorm
     from nstkit.backbones.stem import shrink_stem
+    from nstkit.backbones.vgg import VGG
 
     arch = content["arch"]
     if arch.get("library") == "factory":
@@ -105,16 +122,19 @@ def _prepare(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], d
             f"the checkpoint's weights do not fit its {arch['arch']}; it is damaged. Copy it again."
         ) from error
     if arch.get("library") == "timm":
+        assert isinstance(network, DescribesItself)
         has_own_stem = not arch.get("small_stem") or not shrink_stem(build_network({**arch, "small_stem": False}))
         description = _describe_for_timm(content, arch["arch"], network.num_features, network.pretrained_cfg)
         return arch, network.state_dict(), description if has_own_stem else {}
+    assert isinstance(network, VGG)
     network.features = fold_batchnorm(network.features)
-    channels = network.features[-3].out_channels
+    last = network.features[-3]
+    assert isinstance(last, nn.Conv2d)
     # Our linear layer under its name is dropped by timm, as its own head (head.fc) is: each stands for a classifier.
     classifier = "head.fc" if arch.get("head") == "fc4096" else ["head.fc", "classifier"]
     known = {"first_conv": "features.0", "classifier": classifier}
     is_whole = arch["width"] == 1.0
-    description = _describe_for_timm(content, arch["arch"], channels, known) if is_whole else {}
+    description = _describe_for_timm(content, arch["arch"], last.out_channels, known) if is_whole else {}
     return {**arch, "norm": "none"}, network.state_dict(), description
 
 

@@ -5,6 +5,7 @@ Nothing that a file names is run, and no network is built.
 
 import math
 import re
+import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
@@ -13,13 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from nstkit.config import as_typed
+from nstkit.config import as_typed, read_command_line
 from nstkit.errors import UserError, run_command
 from nstkit.model_card import command, rounded
+from nstkit.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+EXAMPLES = """
+  python -m nstkit.info runs/train_backbone/RUN
+  python -m nstkit.info carried                   # the backbone of the package
+"""
 WIDTH = 110  # of a line on screen
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -42,8 +48,8 @@ FAMILIES = {  # a parameter's name that only this family has
 }
 
 
-@dataclass(frozen=True)
-class InfoConfig:
+@dataclass(frozen=True, kw_only=True)
+class InfoConfig(Settings):
     """Say what a file holds: network, classes, input, taps, quality, training; of foreign weights the likely family."""
 
     file: Annotated[Path, tyro.conf.Positional]
@@ -54,7 +60,7 @@ class InfoConfig:
 
 def main() -> None:
     """Parse, read, print."""
-    config = tyro.cli(InfoConfig, prog="python -m nstkit.info")
+    config = read_command_line(InfoConfig, "nstkit.info", sys.argv[1:], EXAMPLES)
     for name, value in describe(config.file).items():
         lines = textwrap.wrap(value, WIDTH - 12, break_long_words=False, break_on_hyphens=False) or [""]
         print(f"{name + ':':<12}" + ("\n" + " " * 12).join(lines))
@@ -162,7 +168,7 @@ def guess_family(weights: "dict[str, Tensor]") -> tuple[str, bool]:
     if "layer1.0.conv1.weight" in weights:
         found = (re.match(r"layer([1-4])\.(\d+)\.", name) for name in weights)
         blocks = Counter(int(layer) for layer, _ in {match.groups() for match in found if match})
-        counts = tuple(blocks[layer] for layer in range(1, 5))
+        counts = (blocks[1], blocks[2], blocks[3], blocks[4])
         name = RESNET_BLOCKS.get(counts, ("a ResNet", "a ResNet"))["layer1.0.conv3.weight" in weights]
         is_plain = name != "a ResNet" and weights["layer1.0.conv1.weight"].shape[0] == 64 and "conv1.weight" in weights
         return (name, True) if is_plain else ("a ResNet", False)

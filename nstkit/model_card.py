@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-ABOUT_PLACES = ("data_dir", "runs_dir", "run_name", "resume", "final_fit")  # where it was made is nobody's business
+ABOUT_PLACES = ("data_dir", "runs_dir", "run_name", "resume", "final_fit")  # these say where it was made, not how
 NOT_THE_RECIPE = (*ABOUT_PLACES, "device", "preset")  # a preset's settings stand in the command themselves
 CURVE_ROWS = 12
 
