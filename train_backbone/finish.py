@@ -1,14 +1,17 @@
-"""After the last step: the test set, once; the quality of the taps; the row of the table of runs."""
+"""After the last step the test set is looked at, once, the taps are measured, and the run gets its row in the table."""
 
 import warnings
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
-from nstkit.backbones.features import Backbone
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.checkpoint import read_checkpoint, write_checkpoint
-from nstkit.datasets.arrays import Dataset
+from nstkit.config import Precision
+from nstkit.datasets.arrays import Part
 from nstkit.errors import UserError
 from nstkit.hardware import autocast
 from nstkit.pictures import to_tensor
@@ -23,18 +26,18 @@ from train_backbone.session import Session
 
 
 def measure_and_report(run: Run, session: Session) -> dict[str, float]:
-    """Measure the best and the kept checkpoints, write that into them and the run; return the values of the best."""
+    """Measure the best and the kept checkpoints; write the values into them and the run; return those of the best."""
     training, config = session.training, session.config
     for path in sorted((run.folder / "epochs").glob("epoch-*.pt")):
         measure_checkpoint(path, session, has_twin=False)
-    quality, backbone = measure_checkpoint(run.folder / "ckpt.pt", session, has_twin=config.quality)
+    quality, backbone = measure_checkpoint(run.folder / "ckpt.pt", session, has_twin=config.progress.quality)
     for name, picture in draw(backbone, session.data, quality).items():
         run.save_picture(f"{name}.png", picture)
         run.show_picture(f"image/{name}", to_tensor(picture), training.step)
-    if config.quality and not config.quiet:
+    if config.progress.quality and not config.run.quiet:
         print(format_table(quality))
     run.log(training.step, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
-    names = ("arch", "norm", "width", "dataset", "epochs", "lr", "init", "seed")
+    settings = config.flat()
     run.compare_by(
         {
             "command": "train_backbone",
@@ -42,7 +45,7 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
             "optimizer": "adamw",
             "size_px": session.data.size_px,
             "steps": training.step,
-            **{name: getattr(config, name) for name in names},
+            **{name: settings[name] for name in ("arch", "norm", "width", "dataset", "epochs", "lr", "init", "seed")},
         },
         {key: quality.values[key] for key in MEASURE_KEYS if key in quality.values},
         training.step,
@@ -51,35 +54,46 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
 
 
 def measure_checkpoint(path: Path, session: Session, *, has_twin: bool) -> tuple[Quality, Backbone]:
-    """Measure a checkpoint of this run on the test pictures and write that into it; return it and the network."""
-    device, precision = session.data.train.device, session.precision
-    backbone = load_backbone(str(path), factory=session.config.arch).to(device)
-    logits, labels = classify_all(backbone, session.data, session)
+    """Measure a checkpoint of this run on the test pictures and write the values into it.
+
+    Args:
+        path: of the checkpoint.
+        session: of the run.
+        has_twin: whether a random network of the same architecture is measured beside it.
+
+    Returns:
+        What was measured, and the network of the checkpoint.
+    """
+    device, precision, factory = session.machine.device, session.machine.precision, session.config.network.arch
+    backbone = load_backbone(str(path), factory=factory).to(device)
+    logits, labels = classify_all(backbone, session.data.test, precision)
     values = {measure.name: measure.function(logits, labels) for measure in CLASSIFICATION}
     confusion, predicted = confusion_matrix(logits, labels), logits.argmax(1)
     order, taps = torch.arange(len(labels)), tuple(backbone.style_taps)
-    if session.config.quality and taps:
-        baseline = random_twin(str(path), factory=session.config.arch) if has_twin else None
+    if session.config.progress.quality and taps:
+        baseline = random_twin(str(path), factory=factory) if has_twin else None
         try:
-            found = measure_quality(
+            of_taps = measure_quality(
                 backbone, session.data, device=device, precision=precision, use_head=False, baseline=baseline
             )
-            values, taps = {**found.values, **values}, found.taps
+            values, taps = {**of_taps.values, **values}, of_taps.taps
         except UserError as error:  # features that are not finite, pictures too small for a tap
             warnings.warn(f"{path.name}: its taps were not measured: {error}", stacklevel=2)
     content = read_checkpoint(path)
-    kept = {tag: value for tag, value in values.items() if not tag.startswith("random/")}
-    write_checkpoint(path, {**content, "quality": {**content["quality"], **kept}})
+    of_network = {tag: value for tag, value in values.items() if not tag.startswith("random/")}
+    write_checkpoint(path, {**content, "quality": {**content["quality"], **of_network}})
     return Quality(values, taps, order, predicted, confusion), backbone
 
 
 @torch.no_grad()
-def classify_all(backbone: Backbone, data: Dataset, session: Session) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits (N, K) of all test pictures and their classes (N,), on the CPU."""
-    found = []
-    for images, labels in data.test.read(torch.arange(len(data.test)), BATCH_SIZE):
-        with autocast(images.device, session.precision):
-            logits = classify(backbone, images.permute(0, 3, 1, 2).float() / 255)
-        found.append((logits.float().cpu(), labels.cpu()))
-    logits, labels = zip(*found, strict=True)
+def classify_all(
+    backbone: Backbone, part: Part, precision: Precision
+) -> tuple[Float[Tensor, "n k"], Int64[Tensor, "n"]]:
+    """Return the logits of all pictures of a part and their classes, on the CPU."""
+    logits, labels = [], []
+    for images, batch_labels in part.read(torch.arange(len(part)), BATCH_SIZE):
+        with autocast(images.device, precision):
+            batch_logits = classify(backbone, images.permute(0, 3, 1, 2).float() / 255)
+        logits.append(batch_logits.float().cpu())
+        labels.append(batch_labels.cpu())
     return torch.cat(logits), torch.cat(labels)

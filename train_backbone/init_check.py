@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nstkit.backbones.initialise import use_batch_statistics
+from nstkit.backbones.batchnorm import use_batch_statistics
 from nstkit.quality.rank import rankme
 
 MIN_GRADIENT_RATIO = 1e-6  # plain VGG19 with PyTorch's default weights has 1e-8 and never learns; with kaiming 3e-3
@@ -26,10 +26,10 @@ class LayerRow:
     """A convolution or linear layer at step 0.
 
     Attributes:
-        name: module path.
+        name: path of the module.
         output_std: deviation of its outputs over the batch.
-        zero_share: of zeros behind the first ReLU module after it, in [0, 1]; None where there is none.
-        gradient_ratio: norm of its weights' gradient over the norm of its weights.
+        zero_share: share of zeros behind the first ReLU after it, in [0, 1]. None where no ReLU follows.
+        gradient_ratio: norm of its weights' gradient, divided by the norm of its weights.
     """
 
     name: str
@@ -45,7 +45,7 @@ class InitReport:
     Attributes:
         rows: the layers, in the order of the computation.
         rankme: effective rank of the features that the last layer sees, at most the number of pictures.
-        problems: one line each, what is wrong and what to do; empty for a network that can learn.
+        problems: a line for each, which says what is wrong and what to do. A network that can learn has none.
     """
 
     rows: tuple[LayerRow, ...]
@@ -58,11 +58,11 @@ def check_initial_weights(
 ) -> InitReport:
     """Return what one batch tells of the initial weights. The model and all random states are left as they were.
 
-    Dropout is off, batch norm takes the statistics of the batch.
+    Dropout is off, and batch norm takes the statistics of the batch.
 
     Args:
-        model: from pictures to logits.
-        images: normalised, on the model's device; 64 or more, as the rank cannot exceed their number.
+        model: gives logits of pictures.
+        images: normalised, on the model's device. Take 64 or more, as the rank cannot exceed their number.
         labels: their classes.
     """
     with _kept_random_states(images.device):
@@ -70,8 +70,10 @@ def check_initial_weights(
 
 
 def _check(model: nn.Module, images: Tensor, labels: Tensor) -> InitReport:
-    """Return the report of a network that may be changed, hooks left in it and all."""
-    layers = {module: name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))}
+    """Return the report of a network that may be changed; the hooks stay in it."""
+    layers: dict[nn.Module, str] = {
+        module: name for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))
+    }
     deviations: dict[nn.Module, float] = {}  # in the order of the computation
     zeros: dict[nn.Module, float] = {}
     last_input: list[Tensor] = []
@@ -100,9 +102,9 @@ def _check(model: nn.Module, images: Tensor, labels: Tensor) -> InitReport:
 
 
 def _gradient_ratio(layer: nn.Module) -> float:
-    gradient = layer.weight.grad
-    norm = 0.0 if gradient is None else gradient.norm().item()
-    return norm / max(layer.weight.norm().item(), torch.finfo(torch.float32).tiny)
+    weight = layer.get_parameter("weight")
+    norm = 0.0 if weight.grad is None else weight.grad.norm().item()
+    return norm / max(weight.norm().item(), torch.finfo(torch.float32).tiny)
 
 
 def _problems(rows: tuple[LayerRow, ...], rank: float) -> Iterator[str]:

@@ -14,6 +14,7 @@ from torch.profiler import record_function
 
 from nstkit.config import Precision
 from nstkit.hardware import autocast, memory_format_of
+from nstkit.settings import known
 from train_backbone.config import TrainConfig
 from train_backbone.evaluate import evaluate
 from train_backbone.feed import Batch, Feed
@@ -31,10 +32,10 @@ class Record:
         step: optimizer steps done.
         epoch: epochs done.
         scalars: by tag, such as `train/loss`.
-        is_before_validation: the steps of the epoch are done.
-        is_epoch_end: validation has been measured.
-        is_best: no earlier epoch had a higher validation top-1.
-        death: what the watchdog saw, where it rolled the training back to `step`.
+        is_before_validation: whether the steps of the epoch are done and its validation follows.
+        is_epoch_end: whether the validation has been measured.
+        is_best: whether every earlier epoch had a lower validation top-1.
+        death: what the watchdog saw, where it has rolled the training back to `step`.
     """
 
     step: int
@@ -49,34 +50,35 @@ class Record:
 def train(
     training: Training, feed: Feed, config: TrainConfig, precision: Precision, report: Callable[[Record], None]
 ) -> None:
-    """Train until `config.max_steps`, or until validation stalls for `config.early_stop` epochs.
+    """Train until `max_steps`, or until validation stalls for `early_stop` epochs.
 
     Args:
-        training: at any step.
-        feed: the pictures, on the device of the network.
+        training: is changed; it may be at any step.
+        feed: gives the pictures, on the device of the network.
         config: resolved settings.
         precision: fp32, bf16 or fp16.
         report: called in every process, with the same numbers.
 
     Raises:
-        UserError: when the network dies more than `config.retries` times.
+        UserError: when the network dies more than `retries` times.
     """
+    is_final_fit = config.progress.final_fit is not None
     # The second: a state that was saved after the last step of an epoch still has to be validated.
     while not is_done(training, config) or training.batch:
         started = time.perf_counter()
         try:
             train_epoch(training, feed, config, precision, report)
         except Death as death:
-            training.roll_back(death, config.retries)
+            training.roll_back(death, config.progress.retries)
             report(Record(training.step, training.epoch, death=f"{death}; now {training.rate:.2g}"))
             continue
         train_s = time.perf_counter() - started
         rate = training.rate
         # A final fit has seen the validation pictures: the rate is replayed, and the last epoch counts.
-        val = {} if config.final_fit else validate(training, feed, precision)
+        val = {} if is_final_fit else validate(training, feed, precision)
         top1 = val.get("top1", 0.0)
         training.schedule.step_epoch(top1)
-        is_best = bool(config.final_fit) or top1 > training.best_top1
+        is_best = is_final_fit or top1 > training.best_top1
         training.best_top1 = max(top1, training.best_top1)
         measured = {f"val/{name}": value for name, value in val.items()}
         training.end_epoch({**measured, "lr": rate, "rate_factor": training.rate_factor})
@@ -86,11 +88,12 @@ def train(
 
 def is_done(training: Training, config: TrainConfig) -> bool:
     """Return whether no further epoch is due."""
-    return training.step >= config.max_steps or has_stalled(training.history, config.early_stop)
+    recipe = config.recipe
+    return training.step >= known(recipe.max_steps) or has_stalled(training.history, recipe.early_stop)
 
 
 def has_stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
-    """Return whether the best validation top-1 is more than `patience` epochs old."""
+    """Return whether the best validation top-1 is `patience` epochs old or older."""
     top1 = [epoch["val/top1"] for epoch in history if "val/top1" in epoch]
     return patience is not None and bool(top1) and len(top1) - 1 - top1.index(max(top1)) >= patience
 
@@ -108,7 +111,7 @@ def train_epoch(
     device = feed.data.train.device
     memory_format = memory_format_of(training.model.parameters())
     training.model.train()
-    last = min(feed.batches_an_epoch, first + config.max_steps - training.step)
+    last = min(feed.batches_an_epoch, first + known(config.recipe.max_steps) - training.step)
     if first >= last:
         return
     sums = torch.zeros(3, device=device)  # loss, share of correct ones, norm of the gradient
@@ -118,7 +121,7 @@ def train_epoch(
         if steps == STEPS_A_RECORD or training.batch == last:
             loss, top1, norm = feed.ranks.mean(sums / steps).tolist()
             sums.zero_()
-            if config.retries:
+            if config.progress.retries:
                 training.watchdog.look(training.step, loss, norm)
             scalars = {"train/loss": loss, "train/top1": top1, "opt/grad_norm": norm, "opt/lr": training.rate}
             pictures = (training.batch - first) * feed.batch_size
@@ -136,36 +139,39 @@ def train_step(
     memory_format: torch.memory_format,
     rank: int = 0,
 ) -> Tensor:
-    """Do one optimizer step; return (3,): the loss, the share of correct pictures, the gradient's norm unclipped."""
+    """Do one optimizer step; return the loss, the share of correct pictures and the unclipped gradient's norm, (3,)."""
     # What the network draws, such as dropout, follows from the step: a resume needs no random states.
-    torch.manual_seed((config.seed * 1_000_003 + training.step * 4099 + rank) % 2**63)
-    device, parts = batch.images.device, config.accumulate
+    torch.manual_seed((config.run.seed * 1_000_003 + training.step * 4099 + rank) % 2**63)
+    device, parts, forward = batch.images.device, config.recipe.accumulate, training.forward
     training.optimizer.zero_grad()
     seen = torch.zeros(2, device=device)
-    for number, part in enumerate(split(batch, parts)):
+    for index, part in enumerate(split(batch, parts)):
         # Gradients are exchanged once, with the last part.
-        is_alone = not isinstance(training.forward, DistributedDataParallel)
-        with nullcontext() if is_alone or number == parts - 1 else training.forward.no_sync():
+        is_last = index == parts - 1
+        with nullcontext() if is_last or not isinstance(forward, DistributedDataParallel) else forward.no_sync():
             images = part.images.contiguous(memory_format=memory_format)
             with (
                 record_function("forward"),
                 autocast(device, precision),
                 admits_small_pictures(training.model, images.shape[2]),
             ):
-                logits = training.forward(images).float()
-            loss = target_loss(logits, part, config.label_smoothing)
+                logits = forward(images).float()
+            loss = target_loss(logits, part, config.recipe.label_smoothing)
             with record_function("backward"):
                 training.scaler.scale(loss / parts).backward()
         seen += torch.stack([loss.detach(), (logits.argmax(1) == part.labels).float().mean()]) / parts
     with record_function("optimizer"):
-        norm = update(training, config.clip)
+        norm = update(training, config.recipe.clip)
     training.step, training.batch = training.step + 1, training.batch + 1
     return torch.cat([seen, norm[None]])
 
 
 @contextmanager
 def admits_small_pictures(model: nn.Module, side_px: int) -> Iterator[None]:
-    """Let pooling keep a last position of maps of one pixel: a picture under 32 px would not survive VGG's fifth."""
+    """Let pooling layers keep the last row and column of odd maps, for pictures under 32 px.
+
+    Otherwise the fifth pooling of a VGG would leave nothing of them.
+    """
     poolings = [module for module in model.modules() if isinstance(module, nn.MaxPool2d)] if side_px < 32 else []
     before = [pooling.ceil_mode for pooling in poolings]
     for pooling in poolings:
@@ -185,18 +191,18 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 
 def target_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
-    """Return the mean cross-entropy to the labels; to both of a mixed picture by their shares."""
-    if batch.share is None:
+    """Return the mean cross-entropy to the labels; a mixed picture has two, each with its share."""
+    if batch.share is None or batch.partner_labels is None:
         return functional.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-    own, other = (
+    first, partner = (
         functional.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
         for labels in (batch.labels, batch.partner_labels)
     )
-    return torch.lerp(other, own, batch.share).mean()
+    return torch.lerp(partner, first, batch.share).mean()
 
 
 def update(training: Training, clip: float) -> Tensor:
-    """Let the optimizer, the schedule and the average take one step; return the gradient's norm unclipped."""
+    """Let the optimizer, the schedule and the average take one step; return the norm of the unclipped gradient."""
     optimizer, scaler = training.optimizer, training.scaler
     scaler.unscale_(optimizer)
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), clip or float("inf"))

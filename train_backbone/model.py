@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -10,55 +11,58 @@ from nstkit.backbones.build import arch_of, build_network
 from nstkit.backbones.initialise import initialise
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset
-from nstkit.errors import UserError
+from nstkit.errors import UserError, first_line
 from nstkit.hardware import autocast, choose_memory_format
-from train_backbone.config import TrainConfig
+from train_backbone.config import NetworkSettings
 
 PROBE_BATCH = 64
 
 
-def build_model(config: TrainConfig, classes: int, image_size: int, images: Tensor | None = None) -> nn.Module:
+def build_model(
+    network: NetworkSettings, classes: int, image_size: int, images: Float[Tensor, "n 3 h w"] | None = None
+) -> nn.Module:
     """Return the network of the settings with its initial weights; its `arguments` is the `arch` of its checkpoints.
 
     Args:
-        config: the settings.
+        network: the settings.
         classes: how many logits.
         image_size: side of the training pictures [px].
-        images: (N, 3, H, W), normalised training pictures, which `--init lsuv` looks at.
+        images: normalised training pictures, which `--init lsuv` looks at.
 
     Raises:
         UserError: for an unknown network, or one that gives no logits of such pictures.
     """
     arch = arch_of(
-        config.arch, norm=config.norm, width=config.width, head=config.head, classes=classes, image_size=image_size
+        network.arch, norm=network.norm, width=network.width, head=network.head, classes=classes, image_size=image_size
     )
-    model = build_network(arch, factory=config.arch if ":" in config.arch else None)
-    initialise(model, config.init or ("default" if "library" in arch else "kaiming"), images)
-    check_logits(model, classes, image_size)
+    model = build_network(arch, factory=network.arch if ":" in network.arch else None)
+    initialise(model, network.init or ("default" if "library" in arch else "kaiming"), images)
+    check_logits(model, arch["arch"], classes, image_size)
     return model
 
 
-def check_logits(model: nn.Module, classes: int, image_size: int) -> None:
-    """Raise `UserError` if the network does not make (2, classes) of two pictures. It is left as it was."""
-    name = model.arguments["arch"]
+def check_logits(model: nn.Module, name: str, classes: int, image_size: int) -> None:
+    """Raise `UserError` if the network of this name makes no logits (2, classes) of two pictures.
+
+    The network and the random state are left as they were.
+    """
     # Of a copy in training mode: some networks give more than the logits there, and batch norm keeps statistics.
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             logits = copy.deepcopy(model).train()(torch.rand(2, 3, image_size, image_size))
         except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"--arch {name}: it does not take pictures of {image_size} px ({reason}). Use a larger --image-size or "
-                f"another network."
+                f"--arch {name}: it does not take pictures of {image_size} px ({first_line(error)}). Use a larger "
+                f"--image-size or another network."
             ) from error
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UserError(f"--arch {name}: it gives {found} of two pictures in training, not logits (2, {classes}).")
+        output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"--arch {name}: it gives {output} of two pictures in training, not logits (2, {classes}).")
 
 
 def prefer_memory_format(model: nn.Module, data: Dataset, precision: Precision) -> nn.Module:
     """Return the network in the memory format in which a step of it is faster here."""
-    device = data.train.images.device
+    device = data.train.device
     images = torch.rand(PROBE_BATCH, 3, data.size_px, data.size_px, device=device)
     labels = torch.zeros(PROBE_BATCH, dtype=torch.long, device=device)
     # Two copies, so that the probe leaves no trace in batch norm's statistics.

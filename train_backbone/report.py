@@ -14,6 +14,7 @@ from nstkit.checkpoint import write_checkpoint
 from nstkit.config import settings_of
 from nstkit.errors import Interruption
 from nstkit.runs import Run
+from nstkit.settings import known
 from train_backbone.config import TrainConfig
 from train_backbone.init_check import InitReport, check_initial_weights
 from train_backbone.loop import Record
@@ -26,6 +27,7 @@ class Reporter:
     def __init__(self, run: Run, session: Session, interruption: Interruption) -> None:
         self._run, self._session, self._interruption = run, session, interruption
         data, config = session.data, session.config
+        self._max_steps = known(config.recipe.max_steps)
         self._header = {
             "arch": session.training.model.arguments,
             "classes": list(data.classes),
@@ -39,9 +41,12 @@ class Reporter:
         self._saved_s = time.monotonic()
         self._quality: dict[str, float] = {}
         self._bar = tqdm(
-            total=config.max_steps, initial=session.training.step, unit="step", disable=True if config.quiet else None
+            total=self._max_steps,
+            initial=session.training.step,
+            unit="step",
+            disable=True if config.run.quiet else None,
         )
-        if 0 in config.keep_epochs and session.training.step == 0:
+        if 0 in config.progress.keep_epochs and session.training.step == 0:
             self.keep()
 
     def __call__(self, record: Record) -> None:
@@ -51,7 +56,7 @@ class Reporter:
             self.save_last()  # before the rest: what is logged behind the saved step is cut off at a resume
             self._run.rewind(record.step)
             self._run.show_text("watchdog", record.death, record.step)
-            self._bar.reset(self._session.config.max_steps)
+            self._bar.reset(self._max_steps)
             self._bar.update(record.step)
             return
         self._run.log(record.step, record.scalars)
@@ -62,7 +67,7 @@ class Reporter:
             self._bar.set_postfix_str(f"loss {record.scalars['train/loss']:.3f}", refresh=False)
             if record.is_before_validation:
                 return  # a save here would, after a kill, have the validation logged twice at this step
-            is_due = time.monotonic() - self._saved_s > self._session.config.save_every
+            is_due = time.monotonic() - self._saved_s > self._session.config.progress.save_every
             if is_due or self._interruption.is_asked:
                 self.save_last()
         if self._interruption.is_asked:
@@ -71,7 +76,7 @@ class Reporter:
     def _end_epoch(self, record: Record) -> None:
         val = record.scalars
         self._quality = {name: val[name] for name in ("val/top1", "val/top5") if name in val}
-        if not self._session.config.quiet:
+        if not self._session.config.run.quiet:
             measured = (
                 f"val top1 {val['val/top1']:.2%}  top5 {val['val/top5']:.2%}  loss {val['val/loss']:.3f}  "
                 if "val/top1" in val
@@ -82,7 +87,7 @@ class Reporter:
         # last.pt comes last: a kill in between repeats the epoch, and makes the others anew.
         if record.is_best:
             self.save("ckpt.pt", self._quality)
-        if record.epoch in self._session.config.keep_epochs:
+        if record.epoch in self._session.config.progress.keep_epochs:
             self.keep()
         self.save_last()
 
@@ -93,7 +98,7 @@ class Reporter:
         self._saved_s = time.monotonic()
 
     def keep(self) -> None:
-        """Keep the network as it is after this epoch: convolutions and linear layers in float16, half the size."""
+        """Keep the network as it is after this epoch; in float16 convolutions and linear layers take half the space."""
         training = self._session.training
         name = f"epochs/epoch-{training.epoch:03d}.pt"
         self.save(name, self._quality, is_half=True, epoch=training.epoch)
@@ -117,27 +122,27 @@ class Reporter:
 def announce(run: Run, session: Session) -> None:
     """Say where a resumed run goes on, show the first batch, and warn of initial weights that cannot learn."""
     training, config = session.training, session.config
-    if config.resume:
+    if config.progress.resume:
         where = f"resumed at step {training.step}, in epoch {training.epoch + 1}"
         print(where if session.is_resumed else "nothing to resume: this is a new run")
     data = session.data
-    batch = next(session.feed.read(0, 0, config.max_steps))
+    batch = next(session.feed.read(0, 0, known(config.recipe.max_steps)))
     mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
     sheet = make_grid(batch.images[:64].cpu() * std + mean, nrow=8, padding=1)
     run.show_picture("image/batch", sheet.clamp(0, 1)[None])
     if training.step == 0:
         images, labels = first_pictures(data)
-        device = data.train.device
-        found = check_initial_weights(training.model, images.to(device), labels.to(device))
-        run.show_text("init", init_table(found))
-        for problem in found.problems:
+        device = session.machine.device
+        init_report = check_initial_weights(training.model, images.to(device), labels.to(device))
+        run.show_text("init", init_table(init_report))
+        for problem in init_report.problems:
             print(f"warning: {problem}", file=sys.stderr)
 
 
-def init_table(found: InitReport) -> str:
+def init_table(init_report: InitReport) -> str:
     """Return the check of the initial weights as Markdown."""
     lines = ["| layer | output std | zeros | gradient / weight |", "|---|---|---|---|"]
-    for row in found.rows:
+    for row in init_report.rows:
         zeros = "" if row.zero_share is None else f"{row.zero_share:.1%}"
         lines.append(f"| {row.name} | {row.output_std:.3g} | {zeros} | {row.gradient_ratio:.2g} |")
-    return "\n".join([*lines, "", f"RankMe of the last features: {found.rankme:.1f}", *found.problems])
+    return "\n".join([*lines, "", f"RankMe of the last features: {init_report.rankme:.1f}", *init_report.problems])

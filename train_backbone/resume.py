@@ -1,4 +1,4 @@
-"""Which run `--resume` continues and from where; what a final fit repeats."""
+"""Which run `--resume` continues, and from where."""
 
 import json
 from collections.abc import Iterable
@@ -7,56 +7,59 @@ from pathlib import Path
 from nstkit.checkpoint import read_checkpoint
 from nstkit.config import settings_of
 from nstkit.errors import UserError
-from train_backbone.config import TrainConfig, as_word
+from nstkit.settings import as_word, flag_of
+from train_backbone.config import TrainConfig
 from train_backbone.training import Training
 
 # What the saved state depends on. All else may change: the settings of the resuming command hold.
-MUST_AGREE = ("arch", "norm", "width", "head", "init", "dataset", "image_size", "protocol", "split_seed", "background")
-MUST_AGREE += ("train_fraction", "label_noise", "batch_size", "schedule", "seed", "final_fit")
-FINAL_FIT_MUST_AGREE = tuple(name for name in MUST_AGREE if name not in ("seed", "final_fit", "split_seed"))
+MUST_AGREE = (
+    *("arch", "norm", "width", "head", "init", "dataset", "image_size", "protocol", "split_seed", "background"),
+    *("train_fraction", "label_noise", "batch_size", "schedule", "seed", "final_fit"),
+)
 ABOUT_THE_FOLDER = ("resume", "run_name", "runs_dir")
 
 
 def find_resumable(config: TrainConfig) -> Path | None:
-    """Return the run folder that `--resume` means, None for a new run.
+    """Return the run folder that `--resume` means. None means a new run.
 
     A run that was killed before its first save is continued from its start.
 
     Raises:
         UserError: for a folder that is no run, or a run that differs in one of `MUST_AGREE`.
     """
-    if config.resume is None:
+    resume, run_name = config.progress.resume, config.run.run_name
+    if resume is None:
         return None
-    if config.resume == "auto":
-        parent = config.runs_dir / "train_backbone"
-        folders = (
-            [parent / config.run_name] if config.run_name else [path.parent for path in parent.glob("*/config.json")]
-        )
+    if resume == "auto":
+        parent = config.run.runs_dir / "train_backbone"
+        folders = [parent / run_name] if run_name else [path.parent for path in parent.glob("*/config.json")]
         folders = [folder for folder in folders if (folder / "config.json").is_file()]
         newest_first = sorted(folders, key=last_change, reverse=True)
         same = (folder for folder in newest_first if not differences(folder, config, settings_of(config)))
         return next((folder for folder in same if not is_finished(folder)), None)
-    folder = Path(config.resume)
+    folder = Path(resume)
     if not (folder / "config.json").is_file():
         raise UserError(f"--resume {folder}: no run there. Give the folder of a run of train_backbone, or auto.")
-    if found := differences(folder, config, MUST_AGREE):
-        raise UserError(f"--resume {folder}: that run has {', '.join(found)}. Resume with the same settings.")
+    if differing := differences(folder, config, MUST_AGREE):
+        raise UserError(f"--resume {folder}: that run has {', '.join(differing)}. Resume with the same settings.")
     return folder
 
 
-def is_already_done(config: TrainConfig) -> bool:
-    """Return whether `--resume auto` names a run of the same settings that is finished.
+def find_finished(config: TrainConfig) -> Path | None:
+    """Return the folder of the run that `--resume auto` names, if it has the same settings and is finished.
 
-    So a command that is started again after every interruption ends well once it is through.
+    So a command that is started again after every interruption ends well once the training is finished.
     """
-    if config.resume != "auto" or config.run_name is None:
-        return False
-    folder = config.runs_dir / "train_backbone" / config.run_name
-    return is_finished(folder) and not differences(folder, config, settings_of(config))
+    if config.progress.resume != "auto" or config.run.run_name is None:
+        return None
+    folder = config.run.runs_dir / "train_backbone" / config.run.run_name
+    if not is_finished(folder) or differences(folder, config, settings_of(config)):
+        return None
+    return folder
 
 
 def last_change(folder: Path) -> float:
-    """Return when a run was last saved [s since 1970]; when it was begun, where it was not."""
+    """Return when a run was last saved [s since 1970], or begun where it was never saved."""
     return next(path.stat().st_mtime for name in ("last.pt", "config.json") if (path := folder / name).exists())
 
 
@@ -68,7 +71,7 @@ def differences(folder: Path, config: TrainConfig, names: Iterable[str]) -> list
         return ["an unreadable config.json"]
     now = settings_of(config)
     return [
-        f"--{name.replace('_', '-')} {as_word(saved.get(name))}"
+        f"{flag_of(name)} {as_word(saved.get(name))}"
         for name in names
         if name not in ABOUT_THE_FOLDER and saved.get(name) != now[name]
     ]
@@ -82,26 +85,9 @@ def is_finished(folder: Path) -> bool:
 
 
 def load_training(training: Training, folder: Path) -> None:
-    """Bring a training to where the run in `folder` was last saved; to its start if it was not."""
+    """Bring a training to where the run in `folder` was last saved. If it never was, leave it at its start."""
     if (folder / "last.pt").exists():
         try:
             training.load_state_dict(read_checkpoint(folder / "last.pt")["training"])
         except KeyError as error:
             raise UserError(f"--resume {folder}: saved by another version ({error} missing). Train anew.") from error
-
-
-def rates_to_replay(config: TrainConfig) -> list[float] | None:
-    """Return rate over peak in each epoch of the run that `--final-fit` names, None without it.
-
-    Raises:
-        UserError: where that run is not finished, or was trained otherwise.
-    """
-    folder = config.final_fit
-    if folder is None:
-        return None
-    if not (folder / "last.pt").is_file() or not is_finished(folder):
-        raise UserError(f"--final-fit {folder}: no finished run there. Give the folder of a run of train_backbone.")
-    if found := differences(folder, config, FINAL_FIT_MUST_AGREE):
-        raise UserError(f"--final-fit {folder}: that run has {', '.join(found)}. Fit with the same settings.")
-    content = read_checkpoint(folder / "last.pt")
-    return [epoch["lr"] / content["config"]["lr"] for epoch in content["training"]["history"]]

@@ -66,7 +66,7 @@ class WarmupPlateau:
         self._set(self._rate * factor)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position, without settings: those of the resuming command hold."""
+        """Return the position. The settings are not part of it: those of the resuming command hold."""
         return {
             "step": self._step,
             "rate": self._rate,
@@ -111,7 +111,7 @@ class BySteps:
         self._go_to(self._step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position, without settings: those of the resuming command hold."""
+        """Return the position. The settings are not part of it: those of the resuming command hold."""
         return {"step": self._step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -141,7 +141,15 @@ def one_cycle(step: int, total_steps: int) -> float:
 def build_schedule(
     kind: Schedule, optimizer: Optimizer, total_steps: int, warmup_steps: int, patience: int
 ) -> WarmupPlateau | BySteps:
-    """Return the schedule; the optimizer's rate when this is called is the highest one. `warmup_steps` is 1 or more."""
+    """Return a schedule.
+
+    Args:
+        kind: which one.
+        optimizer: its rate when this is called is the highest one.
+        total_steps: of the run.
+        warmup_steps: of the linear rise, 1 or more. onecycle does not need them.
+        patience: epochs without progress before plateau lowers the rate.
+    """
     if kind == "plateau":
         return WarmupPlateau(optimizer, warmup_steps, patience)
     last = total_steps - 1
@@ -151,11 +159,11 @@ def build_schedule(
 
 
 def replay_schedule(optimizer: Optimizer, warmup_steps: int, steps_an_epoch: int, ratios: Sequence[float]) -> BySteps:
-    """Return the drops of an earlier plateau run again, after the same warm-up.
+    """Return a schedule that lowers the rate where an earlier run did, after the same warm-up.
 
     Args:
         optimizer: its rate when this is called is the highest one.
-        warmup_steps: steps of the linear rise.
+        warmup_steps: of the linear rise.
         steps_an_epoch: of the new run.
         ratios: rate over peak in each epoch of the earlier run.
     """

@@ -1,4 +1,4 @@
-"""What a training needs before its first step, from the settings: data, network, folder, position."""
+"""What a training needs before its first step: data, network, folder and position, made from the settings."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ from typing import Any
 import torch
 
 from nstkit import hardware
-from nstkit.config import Precision, settings_of
-from nstkit.datasets import load_dataset
 from nstkit.datasets.alter import take_fraction, with_label_noise
 from nstkit.datasets.arrays import Dataset, merge_validation
+from nstkit.datasets.load import load_dataset
 from nstkit.errors import UserError
+from nstkit.hardware import Machine
 from nstkit.ranks import Ranks
 from nstkit.runs import choose_folder
 from train_backbone import resume
 from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
 from train_backbone.feed import Feed
+from train_backbone.final_fit import rates_to_replay
 from train_backbone.model import build_model, prefer_memory_format
 from train_backbone.training import Training, prepare_training
 
@@ -31,20 +32,20 @@ class Session:
 
     Attributes:
         config: resolved settings.
-        given: the settings before, by which a later command recognises its own run.
-        precision: fp32, bf16 or fp16.
-        data: on the device, altered as the settings say.
+        given: the settings before they were resolved, by which a later command recognises its own run.
+        machine: where it computes, and in which number format.
+        data: the data set on the device, altered as the settings say.
         feed: gives its training pictures.
-        training: at step 0, or where the resumed run stopped.
-        folder: of the run.
-        is_resumed: the folder holds an earlier part of this run.
+        training: the network in training, at step 0 or where the resumed run stopped.
+        folder: the folder of the run.
+        is_resumed: whether the folder holds an earlier part of this run.
         environment: hardware and versions.
         ranks: the processes that train together.
     """
 
     config: TrainConfig
-    given: dict[str, Any]
-    precision: Precision
+    given: TrainConfig
+    machine: Machine
     data: Dataset
     feed: Feed
     training: Training
@@ -54,72 +55,99 @@ class Session:
     ranks: Ranks
 
 
-def open_session(config: TrainConfig, device: torch.device, ranks: Ranks) -> Session:
-    """Return everything made from the settings, alike in every process. Nothing is written.
+def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
+    """Return everything that is made from the settings, the same in every process. Nothing is written.
 
     Raises:
         UserError: for settings that do not go together, or data that are not there.
     """
-    given = settings_of(config)
-    hardware.seed_everything(config.seed)
+    config, device = given, machine.device
+    hardware.seed_everything(config.run.seed)
     to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
-    replayed = resume.rates_to_replay(config)
+    replayed = rates_to_replay(config)
     with ranks.writer_first():
         data = read_data(config).to(device)
     feed = Feed(data, config, ranks)
-    if feed.batch_size % (config.accumulate * ranks.count):
-        raise UserError(
-            f"a batch of {feed.batch_size} pictures cannot be divided over {ranks.count} processes times --accumulate "
-            f"{config.accumulate}: choose a --batch-size that can."
-        )
-    if (config.mixup or config.cutmix) and ranks.count > 1 and feed.batch_size // ranks.count % 2:
-        raise UserError(
-            f"--mixup and --cutmix pair neighbours, whom {feed.batch_size} pictures over {ranks.count} processes "
-            f"would part: choose a --batch-size that gives each process an even number."
-        )
+    check_batch(config, feed.batch_size, ranks.count)
     if replayed is not None:
-        config = dataclasses.replace(config, epochs=len(replayed))
-        replayed = replayed if config.schedule == "plateau" else None  # the others depend on the step alone
-    precision = hardware.choose_precision(config.precision, device)
-    config = dataclasses.replace(
-        config.resolved(feed.batches_an_epoch), device=device.type, precision=precision, image_size=data.size_px
-    )
+        config = config.changed(epochs=len(replayed))
+        replayed = replayed if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
+    config = config.resolved(feed.batches_an_epoch).changed(**machine.settings, image_size=data.size_px)
     feed = dataclasses.replace(feed, config=config)
-    model = build_model(config, len(data.classes), data.size_px, first_pictures(data)[0]).to(device)
-    model = prefer_memory_format(model, data, precision)
+    model = build_model(config.network, len(data.classes), data.size_px, first_pictures(data)[0]).to(device)
+    model = prefer_memory_format(model, data, machine.precision)
     # Timed in each process, so they may not agree.
     model.to(memory_format=ranks.from_writer(hardware.memory_format_of(model.parameters())))
     if ranks.count > 1 and device.type == "cuda":
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # raises on a CPU
-    training = prepare_training(model, config, feed.batches_an_epoch, len(data.classes), precision, ranks, replayed)
+    training = prepare_training(
+        model, config, feed.batches_an_epoch, len(data.classes), machine.precision, ranks, replayed
+    )
     if to_resume is not None:
         resume.load_training(training, to_resume)
-    slug = f"{config.arch}-{config.norm}-w{config.width:g}-{config.dataset}"
-    writes_nothing = config.print_config or config.dry_run or config.overfit_batch
-    name = None if writes_nothing else config.run_name  # which may be taken
-    folder = to_resume or ranks.from_writer(choose_folder(config.runs_dir, "train_backbone", name, slug))
-    environment = hardware.describe_environment(device)
-    return Session(config, given, precision, data, feed, training, folder, to_resume is not None, environment, ranks)
+    folder = to_resume or ranks.from_writer(new_folder(config))
+    return Session(
+        config=config,
+        given=given,
+        machine=machine,
+        data=data,
+        feed=feed,
+        training=training,
+        folder=folder,
+        is_resumed=to_resume is not None,
+        environment=hardware.describe_environment(device),
+        ranks=ranks,
+    )
+
+
+def check_batch(config: TrainConfig, batch_size: int, processes: int) -> None:
+    """Raise `UserError` where a batch cannot be divided into the parts that the settings and the processes ask for."""
+    accumulate, augmentation = config.recipe.accumulate, config.augmentation
+    if batch_size % (accumulate * processes):
+        raise UserError(
+            f"a batch of {batch_size} pictures cannot be divided over {processes} processes times --accumulate "
+            f"{accumulate}: choose a --batch-size that can."
+        )
+    if (augmentation.mixup or augmentation.cutmix) and processes > 1 and batch_size // processes % 2:
+        raise UserError(
+            f"--mixup and --cutmix mix neighbouring pictures, but {batch_size} pictures over {processes} processes "
+            f"put some neighbours into different processes: choose a --batch-size that gives each process an even "
+            f"number."
+        )
+
+
+def new_folder(config: TrainConfig) -> Path:
+    """Return the folder of a new run. Where nothing will be written, the name that is asked for may be taken."""
+    network, trial = config.network, config.trial
+    slug = f"{network.arch}-{network.norm}-w{network.width:g}-{config.data.dataset}"
+    writes_nothing = config.run.print_config or trial.dry_run or trial.overfit_batch
+    run_name = None if writes_nothing else config.run.run_name
+    return choose_folder(config.run.runs_dir, "train_backbone", run_name, slug)
 
 
 def read_data(config: TrainConfig) -> Dataset:
-    """Return the data set that the settings name, with validation merged, thinned out and mislabelled as they say."""
-    data = load_dataset(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        protocol=config.protocol,
-        split_seed=config.split_seed,
-        background=config.background,
-        stream=config.stream,
+    """Return the data set of the settings.
+
+    A final fit trains on its validation pictures too. Then pictures are left out and labels are drawn anew, where the
+    settings say so.
+    """
+    chosen, seed = config.data, config.run.seed
+    data: Dataset = load_dataset(
+        chosen.dataset,
+        chosen.data_dir,
+        chosen.image_size,
+        protocol=chosen.protocol,
+        split_seed=chosen.split_seed,
+        background=chosen.background,
+        stream=chosen.stream,
     )
-    if config.final_fit:
+    if config.progress.final_fit:
         data = merge_validation(data)
     train = data.train
-    if config.train_fraction < 1:
-        train = take_fraction(train, config.train_fraction, config.seed)
-    if config.label_noise:
-        train = with_label_noise(train, config.label_noise, len(data.classes), config.seed)
+    if chosen.train_fraction < 1:
+        train = take_fraction(train, chosen.train_fraction, seed)
+    if chosen.label_noise:
+        train = with_label_noise(train, chosen.label_noise, len(data.classes), seed)
     return dataclasses.replace(data, train=train)
 
 

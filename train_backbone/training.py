@@ -1,4 +1,4 @@
-"""All that changes while a network is trained, to be saved, brought back, and rolled back."""
+"""All that changes while a network is trained. It can be saved, brought back and rolled back."""
 
 import copy
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from nstkit.config import Precision
 from nstkit.errors import UserError
 from nstkit.hardware import memory_format_of
 from nstkit.ranks import Ranks
+from nstkit.settings import known
 from train_backbone.config import TrainConfig
 from train_backbone.schedule import BySteps, WarmupPlateau, build_schedule, replay_schedule
 from train_backbone.watchdog import RATE_FACTOR, Death, Watchdog
@@ -28,8 +29,8 @@ class Training:
     """A network in training.
 
     Attributes:
-        forward: the network as it is called: compiled, or wrapped for several processes.
-        batch: batches done inside the epoch.
+        forward: the network as it is called, which may be compiled or wrapped for several processes.
+        batch: batches done in the current epoch.
         rate_factor: what the watchdog has multiplied the learning rate by.
         history: one plain dict an epoch.
     """
@@ -108,7 +109,7 @@ class Training:
     def roll_back(self, death: Death, retries: int) -> None:
         """Go back to the end of the last epoch with a lower rate; raise `UserError` after `retries` times.
 
-        Source: the factor of a plateau's drop; a smaller step is what keeps a plain VGG alive.
+        The rate drops as it does on a plateau: smaller steps keep a VGG without batch norm alive.
         """
         deaths, factor = self.deaths + 1, self.rate_factor * RATE_FACTOR
         if deaths > retries:
@@ -134,7 +135,7 @@ def prepare_training(
     """Return a training at step 0.
 
     Args:
-        model: on its device, with its initial weights.
+        model: the network on its device, with its initial weights.
         config: resolved settings.
         steps_an_epoch: batches an epoch.
         classes: number of them.
@@ -142,24 +143,26 @@ def prepare_training(
         ranks: the processes that train it together. None = this one alone.
         replayed: rate over peak in each epoch of an earlier run, for a final fit.
     """
+    recipe, max_steps = config.recipe, known(config.recipe.max_steps)
     device = next(model.parameters()).device
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=device.type in ("cuda", "cpu"))
-    averaged = AveragedModel(model, use_buffers=True) if config.ema else None
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=known(recipe.lr), fused=device.type in ("cuda", "cpu"))
+    averaged = AveragedModel(model, use_buffers=True) if recipe.ema else None
     if averaged is not None:
-        averaged.multi_avg_fn = warmed_up_average(config.ema, averaged)
-    warmup_steps = max(1, min(round(config.warmup_epochs * steps_an_epoch), config.max_steps // 2))
+        averaged.multi_avg_fn = warmed_up_average(known(recipe.ema), averaged)
+    warmup_steps = max(1, min(round(recipe.warmup_epochs * steps_an_epoch), max_steps // 2))
     schedule = (
-        build_schedule(config.schedule, optimizer, config.max_steps, warmup_steps, config.patience)
+        build_schedule(recipe.schedule, optimizer, max_steps, warmup_steps, known(recipe.patience))
         if replayed is None
         else replay_schedule(optimizer, warmup_steps, steps_an_epoch, replayed)
     )
     scaler = torch.amp.GradScaler(device.type, growth_interval=100, enabled=precision == "fp16")
-    are_labels_random = config.label_noise > 0.5
-    watchdog = Watchdog(classes, config.batch_size, warmup_steps, are_labels_random=are_labels_random)
-    forward = torch.compile(model) if config.compile else model
+    are_labels_random = config.data.label_noise > 0.5
+    watchdog = Watchdog(classes, recipe.batch_size, warmup_steps, are_labels_random=are_labels_random)
+    forward = torch.compile(model) if config.run.compile else model
+    assert isinstance(forward, nn.Module)  # torch.compile says less of what it returns
     if ranks is not None and ranks.count > 1:
         forward = DistributedDataParallel(forward, device_ids=[device] if device.type == "cuda" else None)
     training = Training(model, forward, averaged, optimizer, schedule, scaler, watchdog)
@@ -167,10 +170,13 @@ def prepare_training(
     return training
 
 
-def warmed_up_average(decay: float, network: AveragedModel) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Return an exponential average whose early steps do not remember the random start: min(decay, (1+t)/(10+t))."""
+def warmed_up_average(decay: float, network: AveragedModel) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
+    """Return the update of an exponential average that soon forgets the random start.
 
-    def update(averaged: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+    Its decay in step t is min(decay, (1 + t) / (10 + t)).
+    """
+
+    def update(averaged: PARAM_LIST, current: PARAM_LIST, _: Tensor | int) -> None:
         steps = int(network.n_averaged)  # it lies on the CPU; the copy handed over is on the GPU, which would wait
         weight = 1 - min(decay, (1 + steps) / (10 + steps))
         if averaged[0].is_floating_point():

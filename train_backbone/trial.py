@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nstkit.errors import UserError
 from nstkit.files import check_writable
 from nstkit.hardware import memory_format_of
+from nstkit.settings import known
 from train_backbone.evaluate import evaluate
 from train_backbone.feed import Batch
 from train_backbone.loop import train_step
@@ -24,8 +25,9 @@ OVERFIT_STEPS, OVERFIT_WARMUP, LEARNED_LOSS = 300, 20, 0.1
 
 def dry_run(session: Session) -> None:
     """Print the layers with the shapes of one batch, FLOPs, memory, and the time that the whole run would take."""
-    training, config, feed = session.training, session.config, session.feed
-    batch = next(feed.read(0, 0, config.max_steps))  # at full resolution
+    training, config, feed, precision = session.training, session.config, session.feed, session.machine.precision
+    max_steps = known(config.recipe.max_steps)
+    batch = next(feed.read(0, 0, max_steps))  # at full resolution
     for line in layer_lines(training.model, batch):
         print(line)
     count = sum(parameter.numel() for parameter in training.model.parameters())
@@ -34,14 +36,15 @@ def dry_run(session: Session) -> None:
     step_s = time_steps(session)
     started = time.perf_counter()
     part = session.data.val.take(torch.arange(min(500, len(session.data.val))))
-    evaluate(training.measured, part, session.data, session.precision)
+    evaluate(training.measured, part, session.data, precision)
     val_s = (time.perf_counter() - started) * len(session.data.val) / len(part)
-    total_s = step_s * config.max_steps + val_s * config.epochs
+    total_s = step_s * max_steps + val_s * config.recipe.epochs
     print(f"parameters          {count:,}")
     print(f"forward + backward  {flops / 1e9:.3f} GFLOP a picture, {feed.batch_size} pictures a step")
     print(f"memory              {peak_memory_mib(batch.images.device):,.0f} MiB at most ({batch.images.device.type})")
-    print(f"step                {step_s:.3f} s, {feed.batch_size / step_s:,.0f} pictures/s, {session.precision}")
-    print(f"whole run           {config.max_steps:,} steps, {config.epochs} validations: about {total_s / 60:.1f} min")
+    print(f"step                {step_s:.3f} s, {feed.batch_size / step_s:,.0f} pictures/s, {precision}")
+    validations = config.recipe.epochs
+    print(f"whole run           {max_steps:,} steps, {validations} validations: about {total_s / 60:.1f} min")
 
 
 def layer_lines(model: nn.Module, batch: Batch) -> list[str]:
@@ -69,14 +72,14 @@ def layer_lines(model: nn.Module, batch: Batch) -> list[str]:
 
 
 def count_flops(model: nn.Module, images: torch.Tensor) -> int:
-    """Return the floating-point operations of forward and backward of these pictures, two for a multiply-add."""
+    """Return the floating-point operations of forward and backward of these pictures. A multiply-add counts as two."""
     with FlopCounterMode(display=False) as counter:
         model.train()(images).sum().backward()
     return counter.get_total_flops()
 
 
 def time_steps(session: Session) -> float:
-    """Return seconds a step: the median of a few, after two more."""
+    """Return how many seconds a step takes: the median of a few, after two that do not count."""
     times = []
     for batch in repeated(session, TIMED_STEPS + 2):
         started = time.perf_counter()
@@ -86,10 +89,10 @@ def time_steps(session: Session) -> float:
 
 
 def repeated(session: Session, count: int) -> Iterator[Batch]:
-    """Yield batches of the first epoch, from its start again where it has fewer than `count`."""
+    """Yield `count` batches of the first epoch, which begins again where it has fewer."""
     done = 0
     while done < count:
-        for batch in session.feed.read(0, 0, session.config.max_steps):  # at full resolution
+        for batch in session.feed.read(0, 0, known(session.config.recipe.max_steps)):  # at full resolution
             yield batch
             done += 1
             if done == count:
@@ -101,17 +104,17 @@ def step_once(session: Session, batch: Batch) -> list[float]:
     training = session.training
     memory_format = memory_format_of(training.model.parameters())
     training.model.train()
-    return train_step(training, batch, session.config, session.precision, memory_format).tolist()
+    return train_step(training, batch, session.config, session.machine.precision, memory_format).tolist()
 
 
 def begin_memory(device: torch.device) -> None:
-    """Start to look for the highest use of memory."""
+    """Begin to watch for the highest use of memory."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Return the highest use of memory: the GPU's since `begin_memory`, otherwise that of the whole process so far."""
+    """Return the highest use of memory: of the GPU since `begin_memory`, elsewhere of the process since its start."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -126,12 +129,12 @@ def overfit_batch(session: Session) -> None:
     Raises:
         UserError: when it did not learn the batch.
     """
-    config = dataclasses.replace(session.config, label_smoothing=0.0)
-    session = dataclasses.replace(session, config=config)
-    batch = next(session.feed.read(0, 0, config.max_steps))
+    session = dataclasses.replace(session, config=session.config.changed(label_smoothing=0.0))
+    recipe = session.config.recipe
+    batch = next(session.feed.read(0, 0, known(recipe.max_steps)))
     for step in range(1, OVERFIT_STEPS + 1):
         for group in session.training.optimizer.param_groups:
-            group["lr"] = config.lr * min(1.0, step / OVERFIT_WARMUP)  # the run's schedule may be long or short
+            group["lr"] = known(recipe.lr) * min(1.0, step / OVERFIT_WARMUP)  # the run's schedule may be long or short
         loss, top1, norm = step_once(session, batch)
         if step % 20 == 0 or loss < LEARNED_LOSS:
             print(f"step {step:4d}  loss {loss:.4f}  top1 {top1:.1%}  gradient {norm:.3g}")
@@ -147,7 +150,7 @@ def overfit_batch(session: Session) -> None:
 def profile_steps(session: Session) -> None:
     """Print what a few steps spend their time on and write a trace that chrome://tracing and Perfetto show."""
     check_writable(session.folder)
-    device = session.data.train.device
+    device = session.machine.device
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     for batch in repeated(session, 2):
         step_once(session, batch)

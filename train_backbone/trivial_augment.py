@@ -25,27 +25,27 @@ MAX_ENHANCEMENT, MIN_BITS = 0.99, 2
 
 def draw_operations(random: np.random.Generator, count: int) -> Float[Tensor, "n 2"]:
     """Return for each picture the number of an operation in `OPERATIONS` and a strength in [-1, 1]."""
-    number, strength = random.integers(len(OPERATIONS), size=count), random.uniform(-1, 1, count)
-    return torch.from_numpy(np.stack([number, strength], 1)).float()
+    index, strength = random.integers(len(OPERATIONS), size=count), random.uniform(-1, 1, count)
+    return torch.from_numpy(np.stack([index, strength], 1)).float()
 
 
 def apply_operations(images: Float[Tensor, "b 3 h w"], operation: Float[Tensor, "b 2"]) -> Float[Tensor, "b 3 h w"]:
     """Return the pictures in [0, 1], each after its operation."""
-    number, strength = operation[:, 0].long(), operation[:, 1]
-    images = warp(images, number, strength)
+    index, strength = operation[:, 0].long(), operation[:, 1]
+    images = warp(images, index, strength)
     result = images.clone()
     for name in COLOUR:
-        chosen = (number == OPERATIONS.index(name)).nonzero()[:, 0]
+        chosen = (index == OPERATIONS.index(name)).nonzero()[:, 0]
         if len(chosen):
             result[chosen] = change_colour(name, images[chosen], strength[chosen, None, None, None])
     return result
 
 
-def warp(images: Float[Tensor, "b 3 h w"], number: Tensor, strength: Float[Tensor, "b"]) -> Float[Tensor, "b 3 h w"]:
+def warp(images: Float[Tensor, "b 3 h w"], index: Tensor, strength: Float[Tensor, "b"]) -> Float[Tensor, "b 3 h w"]:
     """Return the pictures sheared, translated or turned; the others as they are."""
 
     def amount(name: str, highest: float) -> Float[Tensor, "b"]:
-        return torch.where(number == OPERATIONS.index(name), strength * highest, 0.0)
+        return torch.where(index == OPERATIONS.index(name), strength * highest, 0.0)
 
     angle = amount("rotate", math.radians(MAX_ANGLE))
     cosine, sine = angle.cos(), angle.sin()
@@ -53,7 +53,7 @@ def warp(images: Float[Tensor, "b 3 h w"], number: Tensor, strength: Float[Tenso
         torch.stack([cosine, amount("shear_x", MAX_SHEAR) - sine, amount("translate_x", MAX_TRANSLATION)], 1),
         torch.stack([amount("shear_y", MAX_SHEAR) + sine, cosine, amount("translate_y", MAX_TRANSLATION)], 1),
     ]
-    is_warped = ((number >= 1) & (number <= len(GEOMETRY))).nonzero()[:, 0]
+    is_warped = ((index >= 1) & (index <= len(GEOMETRY))).nonzero()[:, 0]
     if not len(is_warped):
         return images
     moved = images[is_warped]

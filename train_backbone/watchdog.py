@@ -25,7 +25,7 @@ class Watchdog:
         classes: number of them.
         batch_size: pictures a step.
         warmup_steps: of the learning rate.
-        are_labels_random: most labels are noise, so that a living network may stay at chance for long.
+        are_labels_random: whether most labels are noise, so that a living network may stay at chance for long.
     """
 
     def __init__(self, classes: int, batch_size: int, warmup_steps: int, *, are_labels_random: bool = False) -> None:

@@ -34,8 +34,8 @@ def settings(data):
 
     def make(**given):
         tiny = {"arch": "vgg11", "width": 0.0625, "epochs": 3, "batch_size": 8, "warmup_epochs": 0.5}
-        config = TrainConfig(**{**tiny, "device": "cpu", "precision": "fp32", **given})
-        return config.resolved(max(1, len(data.train) // config.batch_size))
+        config = TrainConfig.of(**{**tiny, "device": "cpu", "precision": "fp32", **given})
+        return config.resolved(max(1, len(data.train) // config.recipe.batch_size))
 
     return make
 
@@ -55,9 +55,9 @@ def begin(data, feed_of):
     """Return a training at step 0 with the weights of the settings' seed, or with another network."""
 
     def prepare(config, model=None, **more):
-        torch.manual_seed(config.seed)
-        model = model or build_model(config, 3, 32)
-        more = {"precision": config.precision, **more}
+        torch.manual_seed(config.run.seed)
+        model = model or build_model(config.network, 3, 32)
+        more = {"precision": config.run.precision, **more}
         return prepare_training(model, config, feed_of(config).batches_an_epoch, len(data.classes), **more)
 
     return prepare
@@ -107,3 +107,10 @@ def train(call_command, tiny_training, tmp_path, monkeypatch):
         return code, sorted((runs_dir / "train_backbone").iterdir())
 
     return train
+
+
+@pytest.fixture
+def bare(tiny_training, monkeypatch):
+    """The words of a training of one epoch without measures and pictures at its end."""
+    monkeypatch.setattr(finish, "draw", lambda *_: {})
+    return (*tiny_training, "--epochs", "1", "--no-quality")

@@ -18,7 +18,7 @@ from train_backbone.augment import (
     partner_of,
     plan_epoch,
 )
-from train_backbone.config import TrainConfig
+from train_backbone.config import AugmentationSettings
 
 EVERYTHING = {"trivial_augment": True, "erasing": 0.5, "mixup": 0.4, "cutmix": 1.0}
 
@@ -68,7 +68,7 @@ def columns(plan):
 
 def test_plan_depends_on_seed_and_epoch_alone():
     def plan(seed, epoch):
-        return columns(plan_epoch(100, 32, TrainConfig(seed=seed, **EVERYTHING), epoch))
+        return columns(plan_epoch(100, 32, AugmentationSettings(**EVERYTHING), seed=seed, epoch=epoch))
 
     first = plan(3, 5)
     torch.manual_seed(99)
@@ -82,7 +82,7 @@ def test_plan_depends_on_seed_and_epoch_alone():
 
 @pytest.mark.parametrize("more", [EVERYTHING, {"erasing": 1.0}, {"trivial_augment": True}, {"mixup": 1.0}])
 def test_other_kinds_of_augmentation_leave_order_crop_and_flip_alone(more):
-    bare, rich = (columns(plan_epoch(50, 32, TrainConfig(**given), 1)) for given in ({}, more))
+    bare, rich = (columns(plan_epoch(50, 32, AugmentationSettings(**given), seed=0, epoch=1)) for given in ({}, more))
     for name in ("order", "shift", "is_flipped"):
         assert torch.equal(bare[name], rich[name])
     assert bare["erased"] is bare["operation"] is bare["mixed"] is None
@@ -90,7 +90,7 @@ def test_other_kinds_of_augmentation_leave_order_crop_and_flip_alone(more):
 
 @pytest.mark.parametrize(("size_px", "reach"), [(32, 4), (64, 8)])
 def test_plan_takes_every_picture_once_and_shifts_as_far_as_it_says(size_px, reach):
-    plan = plan_epoch(4000, size_px, TrainConfig(), 0)
+    plan = plan_epoch(4000, size_px, AugmentationSettings(), seed=0, epoch=0)
     assert sorted(plan.order.tolist()) == list(range(4000))
     counts = torch.bincount((plan.shift + reach).flatten(), minlength=2 * reach + 1)
     assert len(counts) == 2 * reach + 1
@@ -100,7 +100,7 @@ def test_plan_takes_every_picture_once_and_shifts_as_far_as_it_says(size_px, rea
 
 def test_alternating_flip_shows_both_sides_of_every_picture_in_two_epochs():
     def sides(epoch, seed=0):
-        plan = plan_epoch(1000, 32, TrainConfig(flip="alternating", seed=seed), epoch)
+        plan = plan_epoch(1000, 32, AugmentationSettings(flip="alternating"), seed=seed, epoch=epoch)
         return torch.empty(1000, dtype=torch.bool).index_copy(0, plan.order, plan.is_flipped)
 
     assert torch.equal(sides(0), ~sides(1))
@@ -111,11 +111,11 @@ def test_alternating_flip_shows_both_sides_of_every_picture_in_two_epochs():
 
 
 def test_rows_of_a_plan_are_those_asked_for(cpu):
-    plan = plan_epoch(20, 32, TrainConfig(**EVERYTHING), 0)
+    plan = plan_epoch(20, 32, AugmentationSettings(**EVERYTHING), seed=0, epoch=0)
     where = torch.tensor([4, 19, 4])
     for name, value in columns(plan.take(where, cpu)).items():
         assert torch.equal(value, getattr(plan, name)[where])
-    bare = plan_epoch(20, 32, TrainConfig(), 0).take(slice(3, 7), cpu)
+    bare = plan_epoch(20, 32, AugmentationSettings(), seed=0, epoch=0).take(slice(3, 7), cpu)
     assert (len(bare.order), bare.erased, bare.mixed) == (4, None, None)
 
 
@@ -219,7 +219,7 @@ def test_share_is_that_of_the_pixels(kinds):
 
 def test_plan_has_what_the_settings_ask_for_and_no_more():
     for name, given in (("erased", "erasing"), ("mixed", "mixup"), ("mixed", "cutmix")):
-        plan = columns(plan_epoch(10, 32, TrainConfig(**{given: 0.5}), 0))
+        plan = columns(plan_epoch(10, 32, AugmentationSettings(**{given: 0.5}), seed=0, epoch=0))
         assert {key for key, value in plan.items() if value is not None} == {"order", "shift", "is_flipped", name}
     assert {field.name for field in dataclasses.fields(EpochPlan)} == set(plan)
 

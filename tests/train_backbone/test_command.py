@@ -1,7 +1,6 @@
 """`python -m train_backbone` from end to end: files, TensorBoard's view of them, and one line for every mistake."""
 
 import json
-import math
 import re
 import shutil
 import sys
@@ -10,26 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import read_checkpoint
-from nstkit.datasets import load_dataset
-from nstkit.runs import MEASURE_KEYS
-from train_backbone import finish
+from nstkit.datasets import files
+from nstkit.datasets.load import load_dataset
+from train_backbone import finish, trial
 from train_backbone.__main__ import main
 from train_backbone.evaluate import evaluate
 
 PICTURES = ("quality", "confusion", "predictions", "feature_maps", "filters")
 STYLE_TAPS = [f"relu{block}_1" for block in range(1, 6)]
-PER_TAP = ("probe", "knn", "rankme", "gram_rank", "dead", "peak", "hoyer")
 HEAD = ("top1", "top5", "mean_per_class", "ece")
-
-
-@pytest.fixture
-def bare(tiny_training, monkeypatch):
-    """The words of a training of one epoch without measures and pictures at its end."""
-    monkeypatch.setattr(finish, "draw", lambda *_: {})
-    return (*tiny_training, "--epochs", "1", "--no-quality")
 
 
 def read_lines(folder):
@@ -65,17 +56,6 @@ def test_checkpoint_holds_the_network_that_was_measured(trained_run, class_folde
     assert 0 < quality["extractor/top1"] <= 1
     assert "training" not in best
     assert "training" in read_checkpoint(trained_run / "last.pt")
-
-
-def test_quality_of_every_tap_is_in_the_checkpoint(trained_run):
-    quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
-    for measure in PER_TAP:
-        values = [quality[f"extractor/{measure}/{tap}"] for tap in STYLE_TAPS]
-        assert all(math.isfinite(value) for value in values)
-        assert quality[f"extractor/{measure}"] == pytest.approx(sum(values) / 5)
-    for measure in ("probe", "knn", "dead"):
-        assert all(0 <= quality[f"extractor/{measure}/{tap}"] <= 1 for tap in STYLE_TAPS)
-    assert not [tag for tag in quality if tag.startswith("random/")]  # of a twin, not of this network
 
 
 def test_load_backbone_gives_the_measured_network(trained_run, class_folders):
@@ -115,20 +95,6 @@ def test_metrics_and_tensorboard_agree(trained_run, read_events):
     assert 0 <= events.Scalars("random/probe/relu3_1")[0].value <= 1
 
 
-def test_row_of_the_table_says_what_was_trained(trained_run, read_row):
-    row = read_row(trained_run)
-    assert row.settings["command"] == "train_backbone"
-    assert row.settings["arch"] == "vgg11"
-    assert row.settings["dataset"] == "folder"
-    assert (row.settings["width"], row.settings["epochs"], row.settings["steps"]) == (0.0625, 2, 20)
-    assert row.settings["loss"] == "none"
-    assert row.settings["init"] == "kaiming"
-    quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
-    measures = [f"extractor/{name}" for name in ("top1", "probe", "knn", "rankme", "dead", "peak")]
-    assert set(measures) < set(MEASURE_KEYS)
-    assert row.values == {tag: pytest.approx(quality[tag], rel=1e-5) for tag in measures}
-
-
 def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys):
     words = [word for word in bare if word != "--quiet"]
     assert call_command(main, *words, "--runs-dir", tmp_path / "runs") == 0
@@ -142,23 +108,6 @@ def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys
     assert lines[-3:-1] == lines[:2]
     assert lines[-1].startswith("paint:   ")
     assert lines[-1].endswith(f"python -m transfer --backbone {folder / 'ckpt.pt'}")
-
-
-def test_table_of_the_taps_stands_on_the_screen(tiny_training, tmp_path, call_command, capsys):
-    words = [word for word in tiny_training if word != "--quiet"]
-    assert call_command(main, *words, "--epochs", 1, "--runs-dir", tmp_path / "runs") == 0
-    out = capsys.readouterr().out
-    for tap in STYLE_TAPS:
-        assert re.search(rf"^{tap} +\d", out, re.MULTILINE)
-    assert re.search(r"0\.\d{3} \(0\.\d{3}\)", out)  # the random twin in brackets
-
-
-def test_without_quality_only_the_head_is_measured(bare, tmp_path, call_command, read_row):
-    assert call_command(main, *bare, "--runs-dir", tmp_path, "--run-name", "bare") == 0
-    folder = tmp_path / "train_backbone" / "bare"
-    quality = read_checkpoint(folder / "ckpt.pt")["quality"]
-    assert set(quality) == {"val/top1", "val/top5", *(f"extractor/{name}" for name in HEAD)}
-    assert set(read_row(folder).values) == {"extractor/top1"}
 
 
 def test_print_config_is_json_and_writes_nothing(tiny_training, tmp_path, call_command, capsys):
@@ -270,12 +219,6 @@ def test_loss_that_explodes_is_one_line(bare, tmp_path, call_command, capsys):
     assert not (tmp_path / "train_backbone" / "high" / "last.pt").exists()
 
 
-def test_network_that_is_left_to_itself_is_measured_even_where_it_is_nan(bare, tmp_path, call_command):
-    words = ("--norm", "none", "--lr", "1e30", "--warmup-epochs", "0", "--retries", "0", "--ema", "0")
-    assert call_command(main, *bare, *words, "--runs-dir", tmp_path, "--run-name", "high") == 0
-    assert read_lines(tmp_path / "train_backbone" / "high")[0]["train/loss"] is None  # JSON has no NaN
-
-
 def test_picture_of_any_kind_is_trained_on(class_folders, bare, tmp_path, call_command):
     root = tmp_path / "data"
     for name in ("checks", "dots"):
@@ -285,6 +228,62 @@ def test_picture_of_any_kind_is_trained_on(class_folders, bare, tmp_path, call_c
             picture.convert("RGBA").save(root / name / "clear.webp")
             picture.convert("P").save(root / name / "few.gif")
     assert call_command(main, *bare, "--data-dir", root, "--runs-dir", tmp_path / "runs") == 0
+
+
+# Pictures that stay on the disk
+
+
+def test_streamed_run_that_is_cut_and_resumed_ends_as_the_one_in_memory_bit_for_bit(train):
+    words = ("--epochs", 2, "--train-fraction", 0.7, "--label-noise", 0.3)
+    code, (whole,) = train(*words, "--run-name", "a", memory_format=torch.contiguous_format)
+    assert code == 0
+    words = (*words, "--run-name", "b", "--stream", "on", "--resume", "auto", "--save-every", 0)
+    assert train(*words, cut_at=12, memory_format=torch.contiguous_format)[0] == 130
+    code, (_, streamed) = train(*words)
+    assert code == 0
+    found, expected = (read_checkpoint(folder / "ckpt.pt") for folder in (streamed, whole))
+    for part in ("quality", "split", "input"):
+        assert found[part] == expected[part]
+    assert all(torch.equal(value, expected["model"][name]) for name, value in found["model"].items())
+    backbone = load_backbone(str(streamed))
+    maps = backbone.features(torch.rand(1, 3, 40, 32), STYLE_TAPS)
+    assert all(tap.isfinite().all() for tap in maps.values())
+
+
+@pytest.fixture
+def one_core(monkeypatch):
+    """Decode pictures in this process: starting others takes longer than a tiny training."""
+    monkeypatch.setattr(files, "cores", lambda: 1)
+
+
+@pytest.mark.usefixtures("one_core")
+def test_streamed_run_is_measured_and_drawn_like_any_other(tiny_training, trained_run, tmp_path, call_command):
+    words = (*tiny_training, "--stream", "on", "--epochs", 1, "--init", "lsuv", "--norm", "none")
+    assert call_command(main, *words, "--runs-dir", tmp_path, "--run-name", "a") == 0
+    folder = tmp_path / "train_backbone" / "a"
+    assert {path.stem for path in (folder / "images").iterdir()} == set(PICTURES)
+    found, expected = (read_checkpoint(run / "ckpt.pt")["quality"] for run in (folder, trained_run))
+    assert found.keys() == expected.keys()
+
+
+@pytest.mark.usefixtures("one_core")
+@pytest.mark.parametrize("words", [("--dry-run",), ("--overfit-batch", "--lr", 5e-3), ("--profile",)])
+def test_trials_take_streamed_pictures(words, bare, tmp_path, call_command, monkeypatch, capsys):
+    monkeypatch.setattr(trial, "PROFILED_STEPS", 2)
+    assert call_command(main, *bare, "--stream", "on", "--runs-dir", tmp_path, *words) == 0
+    assert re.search("whole run|learned 8 pictures by heart|trace: ", capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("one_core")
+def test_final_fit_takes_streamed_pictures_of_two_folders(bare, class_folders, tmp_path, call_command):
+    for part, source in (("train", "train"), ("val", "test"), ("test", "test")):
+        shutil.copytree(class_folders / source, tmp_path / "data" / part)
+    words = (*bare, "--data-dir", tmp_path / "data", "--stream", "on", "--runs-dir", tmp_path)
+    assert call_command(main, *words, "--run-name", "a") == 0
+    first = tmp_path / "train_backbone" / "a"
+    assert call_command(main, *words, "--run-name", "b", "--final-fit", first) == 0
+    steps = [read_lines(first.with_name(name))[-1]["step"] for name in "ab"]
+    assert steps == [12, 15]  # 96 and 96 + 24 pictures, 8 at a time
 
 
 # Other networks

@@ -6,7 +6,7 @@ import pytest
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import UserError
-from train_backbone.config import TrainConfig
+from train_backbone.config import ProgressSettings, TrainConfig, TrialSettings
 
 
 @pytest.mark.parametrize(
@@ -22,32 +22,32 @@ from train_backbone.config import TrainConfig
     ],
 )
 def test_learning_rate_follows_norm_width_and_batch(given, lr):
-    assert TrainConfig(**given).resolved(100).lr == pytest.approx(lr)
+    assert TrainConfig.of(**given).resolved(100).recipe.lr == pytest.approx(lr)
 
 
 def test_steps_are_those_of_the_epochs_or_fewer():
-    assert TrainConfig(epochs=7).resolved(100).max_steps == 700
-    assert TrainConfig(epochs=7, max_steps=50).resolved(100).max_steps == 50
-    assert TrainConfig(epochs=7, max_steps=5000).resolved(100).max_steps == 700
+    assert TrainConfig.of(epochs=7).resolved(100).recipe.max_steps == 700
+    assert TrainConfig.of(epochs=7, max_steps=50).resolved(100).recipe.max_steps == 50
+    assert TrainConfig.of(epochs=7, max_steps=5000).resolved(100).recipe.max_steps == 700
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(3, 2), (100, 6), (300, 20)])
 def test_patience_grows_with_the_run(epochs, patience):
-    assert TrainConfig(epochs=epochs).resolved(10).patience == patience
-    assert TrainConfig(epochs=epochs, patience=0).resolved(10).patience == 0
+    assert TrainConfig.of(epochs=epochs).resolved(10).recipe.patience == patience
+    assert TrainConfig.of(epochs=epochs, patience=0).resolved(10).recipe.patience == 0
 
 
 def test_average_is_never_longer_than_the_run():
     for epochs, horizon in ((1, 10), (100, 200), (10_000, 2000)):
-        assert 1 / (1 - TrainConfig(epochs=epochs).resolved(100).ema) == pytest.approx(horizon)
-    assert TrainConfig(ema=0.0).resolved(100).ema == 0
-    assert TrainConfig(ema=0.5).resolved(100).ema == 0.5
+        assert 1 / (1 - TrainConfig.of(epochs=epochs).resolved(100).recipe.ema) == pytest.approx(horizon)
+    assert TrainConfig.of(ema=0.0).resolved(100).recipe.ema == 0
+    assert TrainConfig.of(ema=0.5).resolved(100).recipe.ema == 0.5
 
 
 @pytest.mark.parametrize(("arch", "init"), [("vgg13", "kaiming"), ("resnet18", "default"), ("a.b:c", "default")])
 def test_initial_weights_are_ours_for_vgg_and_else_the_librarys(arch, init):
-    assert TrainConfig(arch=arch).resolved(10).init == init
-    assert TrainConfig(arch=arch, init="xavier").resolved(10).init == "xavier"
+    assert TrainConfig.of(arch=arch).resolved(10).network.init == init
+    assert TrainConfig.of(arch=arch, init="xavier").resolved(10).network.init == "xavier"
 
 
 def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
@@ -67,8 +67,8 @@ def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
         ({"batch_size": 1}, "--batch-size 1 (at least 2)"),
         ({"image_size": 16}, "--image-size 16 (at least 32)"),
         ({"patience": -1}, "--patience -1 (at least 0)"),
-        ({"ema": 1.0}, "--ema 1.0 (0 to below 1)"),
-        ({"label_smoothing": -0.1}, "--label-smoothing -0.1 (0 to below 1)"),
+        ({"ema": 1.0}, "--ema 1.0 (at least 0, below 1)"),
+        ({"label_smoothing": -0.1}, "--label-smoothing -0.1 (at least 0, below 1)"),
         ({"lr": 0.0}, "--lr 0.0 (above 0)"),
         ({"lr": -1.0}, "--lr -1.0 (above 0)"),
         ({"clip": -1.0}, "--clip -1.0 (at least 0)"),
@@ -82,37 +82,41 @@ def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
         ({"early_stop": 0}, "--early-stop 0 (at least 1)"),
         ({"erasing": 1.1}, "--erasing 1.1 (0 to 1)"),
         ({"label_noise": -0.5}, "--label-noise -0.5 (0 to 1)"),
-        ({"label_smoothing": 1.0}, "--label-smoothing 1.0 (0 to below 1)"),
-        ({"train_fraction": 0.0}, "--train-fraction 0.0 (above 0)"),
-        ({"train_fraction": 1.5}, "--train-fraction 1.5 (at most 1)"),
-        ({"keep_epochs": (1, -2)}, "--keep-epochs 1 -2 (0 or more)"),
-        ({"progressive": (20, 7)}, "--progressive 20 7 (at least 8 px)"),
+        ({"label_smoothing": 1.0}, "--label-smoothing 1.0 (at least 0, below 1)"),
+        ({"train_fraction": 0.0}, "--train-fraction 0.0 (above 0, at most 1)"),
+        ({"train_fraction": 1.5}, "--train-fraction 1.5 (above 0, at most 1)"),
+        ({"keep_epochs": (1, -2)}, "--keep-epochs 1 -2 (at least 0)"),
+        ({"progressive": (20, 7)}, "--progressive 20 7 (at least 8)"),
         ({"accumulate": 0}, "--accumulate 0 (at least 1)"),
         ({"accumulate": 3}, "--accumulate 3 (a divisor of --batch-size)"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(wrong, message):
     with pytest.raises(UserError) as error:
-        TrainConfig(**wrong)
-    assert str(error.value) == f"out of range: {message}."
+        TrainConfig.of(**wrong)
+    assert str(error.value) == f"not allowed: {message}."
 
 
 def test_ends_of_the_ranges_are_allowed():
-    TrainConfig(clip=0.0, erasing=1.0, label_noise=1.0, train_fraction=1.0, ema=0.0, label_smoothing=0.0, retries=0)
-    TrainConfig(batch_size=12, accumulate=4, progressive=(8, 16), keep_epochs=(0, 5), early_stop=1, patience=0)
+    TrainConfig.of(clip=0.0, erasing=1.0, label_noise=1.0, train_fraction=1.0, ema=0.0, label_smoothing=0.0, retries=0)
+    TrainConfig.of(batch_size=12, accumulate=4, progressive=(8, 16), keep_epochs=(0, 5), early_stop=1, patience=0)
 
 
 def test_all_mistakes_stand_in_one_line():
-    with pytest.raises(UserError, match=r"--epochs 0 .*--weight-decay -1.*--ema 2.*--lr -2"):
-        TrainConfig(epochs=0, ema=2.0, weight_decay=-1.0, lr=-2.0)
+    with pytest.raises(UserError, match=r"--epochs 0 .*--lr -2.*--weight-decay -1.*--ema 2"):
+        TrainConfig.of(epochs=0, ema=2.0, weight_decay=-1.0, lr=-2.0)
+    with pytest.raises(UserError, match=r"--width 0\.0 .*--label-noise 2.*--epochs 0 .*--erasing 2.*--retries -1"):
+        TrainConfig.of(retries=-1, erasing=2.0, epochs=0, accumulate=3, label_noise=2.0, width=0.0)
 
 
-def test_command_line_gives_the_fields():
+def test_command_line_gives_the_settings():
     words = "--arch vgg13 --norm none --dataset folder --schedule onecycle --lr 3e-3 --resume auto"
     config = parse(TrainConfig, "train_backbone", words.split())
-    assert (config.arch, config.norm, config.dataset, config.schedule) == ("vgg13", "none", "folder", "onecycle")
-    assert (config.lr, config.resume, config.max_steps) == (0.003, "auto", None)
+    assert (config.network.arch, config.network.norm, config.data.dataset) == ("vgg13", "none", "folder")
+    assert (config.recipe.schedule, config.recipe.lr, config.recipe.max_steps) == ("onecycle", 0.003, None)
+    assert config.progress.resume == "auto"
     words = "--progressive 20 24 --keep-epochs 0 3 --no-quality --ema 0 --final-fit runs/a --overfit-batch"
     config = parse(TrainConfig, "train_backbone", words.split())
-    assert (config.progressive, config.keep_epochs, config.final_fit) == ((20, 24), (0, 3), Path("runs/a"))
-    assert (config.quality, config.ema, config.overfit_batch, config.dry_run) == (False, 0.0, True, False)
+    assert (config.augmentation.progressive, config.recipe.ema) == ((20, 24), 0.0)
+    assert config.progress == ProgressSettings(keep_epochs=(0, 3), final_fit=Path("runs/a"), quality=False)
+    assert config.trial == TrialSettings(overfit_batch=True)

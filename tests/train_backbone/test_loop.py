@@ -1,7 +1,6 @@
 """The training loop: it learns, it ends where it should, and each part of a step does what it says."""
 
 import copy
-import dataclasses
 import math
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def run(feed_of, begin):
 
     def run(config, model=None):
         training, records = begin(config, model), []
-        train(training, feed_of(config), config, config.precision, records.append)
+        train(training, feed_of(config), config, config.run.precision, records.append)
         return training, records
 
     return run
@@ -37,7 +36,7 @@ def one_step(feed_of, begin):
     def step(config, model=None):
         training = begin(config, model)
         batch = next(feed_of(config).read(0, 0, 0))
-        found = train_step(training, batch, config, config.precision, memory_format_of(training.model.parameters()))
+        found = train_step(training, batch, config, config.run.precision, memory_format_of(training.model.parameters()))
         return training, batch, found
 
     return step
@@ -172,7 +171,7 @@ def test_early_stop_ends_the_run(run, settings, monkeypatch):
 
 def test_final_fit_looks_at_no_validation_pictures(run, settings, monkeypatch):
     monkeypatch.setattr(loop, "evaluate", lambda *_: pytest.fail("it looked"))
-    config = dataclasses.replace(settings(epochs=2), final_fit=Path("run"))
+    config = settings(epochs=2).changed(final_fit=Path("run"))
     _, records = run(config)
     ends = [record for record in records if record.is_epoch_end]
     assert [record.is_best for record in ends] == [True, True]
@@ -360,7 +359,7 @@ def test_draws_differ_from_step_to_step_and_with_seed_and_rank(begin, settings, 
     for seed, step, rank in ((0, 0, 0), (0, 1, 0), (1, 0, 0), (0, 0, 1)):
         training = begin(config, plain_network(dropout=0.5))
         training.step = step
-        of_seed = dataclasses.replace(config, seed=seed)
+        of_seed = config.changed(seed=seed)
         losses.add(train_step(training, batch, of_seed, "fp32", torch.contiguous_format, rank)[0].item())
     assert len(losses) == 4
 

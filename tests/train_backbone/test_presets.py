@@ -1,6 +1,5 @@
 """Every preset is a command line; flags beat the file, which beats the preset."""
 
-import dataclasses
 import json
 from typing import get_args
 
@@ -22,20 +21,19 @@ def test_every_name_has_its_settings():
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_is_what_it_says_and_the_defaults_for_the_rest(name):
     config = read("--preset", name)
-    assert config == TrainConfig(preset=name, **PRESETS[name])
-    resolved = config.resolved(350)
-    assert resolved.max_steps == 350 * config.epochs
-    assert None not in (resolved.lr, resolved.patience, resolved.ema, resolved.init)
+    assert config == TrainConfig.of(preset=name, **PRESETS[name])
+    resolved = config.resolved(350).flat()
+    assert resolved["max_steps"] == 350 * config.recipe.epochs
+    assert None not in [resolved[open_one] for open_one in ("lr", "patience", "ema", "init")]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_flags_beat_the_preset_whichever_comes_first(name):
     for words in (("--preset", name, "--epochs", 3, "--clip", 0.5), ("--epochs", 3, "--clip", 0.5, f"--preset={name}")):
         config = read(*words)
-        assert (config.epochs, config.clip) == (3, 0.5)
-        assert dataclasses.replace(config, epochs=PRESETS[name]["epochs"], clip=read("--preset", name).clip) == read(
-            "--preset", name
-        )
+        assert (config.recipe.epochs, config.recipe.clip) == (3, 0.5)
+        preset = read("--preset", name)
+        assert config.changed(epochs=preset.recipe.epochs, clip=preset.recipe.clip) == preset
 
 
 def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
@@ -45,17 +43,19 @@ def test_flags_beat_the_file_which_beats_the_preset(tmp_path):
         ("--preset", "cpu", "--config", path, "--weight-decay", 0.3),
         ("--weight-decay", 0.3, "--config", path, "--preset", "cpu"),
     ):
-        config = read(*words)
-        assert (config.schedule, config.epochs, config.weight_decay) == ("onecycle", 7, 0.3)
+        recipe = read(*words).recipe
+        assert (recipe.schedule, recipe.epochs, recipe.weight_decay) == ("onecycle", 7, 0.3)
 
 
 def test_preset_may_stand_in_the_file(tmp_path):
     path = tmp_path / "settings.toml"
     path.write_text('preset = "fast"\nlr = 0.5\n')
     config = read("--config", path)
-    assert (config.preset, config.batch_size, config.lr, config.progressive) == ("fast", 1024, 0.5, (20, 24))
+    assert (config.run.preset, config.recipe.batch_size, config.recipe.lr) == ("fast", 1024, 0.5)
+    assert config.augmentation.progressive == (20, 24)
     config = read("--config", path, "--preset", "cpu")
-    assert (config.preset, config.batch_size, config.lr, config.epochs) == ("cpu", 128, 0.5, 20)
+    assert (config.run.preset, config.recipe.batch_size, config.recipe.lr) == ("cpu", 128, 0.5)
+    assert config.recipe.epochs == 20
 
 
 @pytest.mark.parametrize("name", PRESETS)

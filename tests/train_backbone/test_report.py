@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.checkpoint import read_checkpoint
 from nstkit.config import parse
 from train_backbone import finish
@@ -54,8 +54,8 @@ def test_kept_checkpoint_is_a_backbone(kept_run):
 def test_first_one_is_the_initial_network(kept_run, tiny_training):
     kept = read_checkpoint(kept_run / "epochs" / "epoch-000.pt")["model"]
     config = parse(TrainConfig, "train_backbone", list(tiny_training)).resolved(10)
-    torch.manual_seed(config.seed)
-    initial = build_model(config, 3, 32).state_dict()
+    torch.manual_seed(config.run.seed)
+    initial = build_model(config.network, 3, 32).state_dict()
     assert kept.keys() == initial.keys()
     for name, value in kept.items():
         assert torch.equal(value.float(), initial[name].to(value.dtype).float()), name

@@ -20,14 +20,14 @@ EPOCHS = 3
 STEPS_AN_EPOCH = 10
 PATIENCE_S = 120  # a subprocess that hangs
 
-# Memory formats are chosen by measuring; here it is one. A signal comes in the midst of a step.
+# Each line is a call of the command, in a process that sends itself a signal in the middle of a step. The processes are
+# forked, so that torch is imported once. Memory formats are chosen by measuring; here it is one.
 DRIVER = """
-import os, sys, torch
+import json, os, sys, torch
 from nstkit.errors import run_command
-from train_backbone import loop, model
+from train_backbone import finish, loop, model, report, session
 from train_backbone.__main__ import main
 
-signal_at, number = map(int, sys.argv.pop(1).split(":"))
 whole_update = loop.update
 
 def update(training, clip):
@@ -38,8 +38,26 @@ def update(training, clip):
 loop.update = update
 model.choose_memory_format = lambda step, device: torch.contiguous_format
 loop.STEPS_A_RECORD = 4
-run_command(main)
+for signal_at, number, words in map(json.loads, sys.stdin):
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["command", *words]
+        run_command(main)
+        sys.exit()
+    _, status = os.waitpid(child, 0)
+    print("ended with", os.waitstatus_to_exitcode(status), flush=True)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def driver():
+    """The process of `DRIVER`. It begins with the module and imports torch while the other tests run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [sys.executable, "-c", DRIVER]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes) as process:
+        yield process
+        process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -358,39 +376,22 @@ def test_what_may_change_is_what_the_resuming_command_says(train, tmp_path):
 # Real processes and real signals
 
 
-@pytest.fixture
-def launch(tmp_path, tiny_training):
-    """Run the command in a process of its own which sends itself a signal at a step."""
-
-    def launch(*words, signal_at, number):
-        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-        standard = ("--epochs", EPOCHS, "--no-quality", "--runs-dir", tmp_path / "runs")
-        arguments = map(str, (f"{signal_at}:{number.value}", *tiny_training, *standard, *words))
-        command = [sys.executable, "-c", DRIVER, *arguments]
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
-        )
-
-    return launch
-
-
-def test_killed_and_terminated_processes_go_on_bit_for_bit(train, launch, uninterrupted, tmp_path, read_events):
+def test_killed_and_terminated_processes_go_on_bit_for_bit(
+    driver, train, tiny_training, uninterrupted, tmp_path, read_events
+):
     words = ("--save-every", 0, "--resume", "auto", "--run-name", "run")
     folder = tmp_path / "runs" / "train_backbone" / "run"
-
-    def saved_step():
-        return read_checkpoint(folder / "last.pt")["training"]["step"]
-
-    done = launch(*words, signal_at=16, number=signal.SIGKILL)
-    assert done.returncode == -signal.SIGKILL
-    assert saved_step() == 14
-    done = launch(*words, signal_at=26, number=signal.SIGTERM)
-    assert done.returncode == 130
-    assert "resumed at step 14, in epoch 2" in done.stdout
-    assert done.stderr.splitlines() == [
+    standard = ("--epochs", EPOCHS, "--no-quality", "--runs-dir", folder.parents[1])
+    whole_words = list(map(str, (*tiny_training, *standard, *words)))
+    calls = [json.dumps([step, number, whole_words]) for step, number in ((16, signal.SIGKILL), (26, signal.SIGTERM))]
+    out, errors = driver.communicate("\n".join(calls), timeout=PATIENCE_S)
+    ends = [line for line in out.splitlines() if line.startswith("ended with")]
+    assert ends == [f"ended with {-signal.SIGKILL}", "ended with 130"]
+    assert "resumed at step 14, in epoch 2" in out
+    assert errors.splitlines() == [
         "stopping as soon as all is saved; once more stops at once",
         "interrupted; what was finished is saved",
     ]
-    assert saved_step() == 28
+    assert read_checkpoint(folder / "last.pt")["training"]["step"] == 28
     assert train(*words) == (0, [folder])
     assert_same_run(folder, uninterrupted(), read_events)

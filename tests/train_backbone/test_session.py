@@ -1,16 +1,22 @@
 """From settings to a training that is ready: which pictures, which network, which folder."""
 
 import contextlib
-import dataclasses
 
 import pytest
 import torch
 
 from nstkit.config import parse
 from nstkit.errors import UserError
+from nstkit.hardware import Machine
 from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
 from train_backbone.session import first_pictures, open_session, read_data
+
+
+@pytest.fixture
+def machine(cpu):
+    """The CPU in float32."""
+    return Machine(cpu, "fp32")
 
 
 @pytest.fixture
@@ -23,20 +29,21 @@ def config_of(tiny_training, tmp_path):
     return read
 
 
-def test_session_is_at_the_start_and_writes_nothing(config_of, cpu, tmp_path):
-    session = open_session(config_of("--run-name", "a"), cpu, Ranks())
+def test_session_is_at_the_start_and_writes_nothing(config_of, machine, tmp_path):
+    session = open_session(config_of("--run-name", "a"), machine, Ranks())
     assert (session.training.step, session.is_resumed) == (0, False)
     assert session.folder == tmp_path / "train_backbone" / "a"
-    assert (session.config.max_steps, session.config.image_size, session.precision) == (20, 32, "fp32")
-    assert session.given["max_steps"] is None
+    assert (session.config.recipe.max_steps, session.config.data.image_size) == (20, 32)
+    assert session.machine == machine
+    assert session.given.recipe.max_steps is None
     assert session.feed.config is session.config
     assert session.environment["torch"] == torch.__version__
     assert list(tmp_path.iterdir()) == []
 
 
-def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, cpu):
+def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, machine):
     def weights(*words):
-        model = open_session(config_of(*words), cpu, Ranks()).training.model
+        model = open_session(config_of(*words), machine, Ranks()).training.model
         return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
     first = weights()
@@ -59,8 +66,8 @@ def test_pictures_are_thinned_out_and_mislabelled_as_asked(config_of):
     assert torch.equal(noisy.test.labels, whole.test.labels)
 
 
-def test_final_fit_has_the_validation_pictures_too(config_of):
-    data = read_data(dataclasses.replace(config_of(), final_fit=config_of().runs_dir))
+def test_final_fit_has_the_validation_pictures_too(config_of, tmp_path):
+    data = read_data(config_of().changed(final_fit=tmp_path))
     whole = read_data(config_of())
     assert len(data.train) == len(whole.train) + len(whole.val)
     assert (data.mean, data.std) == (whole.mean, whole.std)
@@ -77,8 +84,8 @@ def test_first_pictures_are_of_all_classes_and_normalised(config_of):
 @pytest.mark.parametrize(
     ("words", "ranks"), [(("--accumulate", 4), Ranks(0, 4)), ((), Ranks(0, 3)), (("--batch-size", 100), Ranks(0, 2))]
 )
-def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, cpu, monkeypatch):
+def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, machine, monkeypatch):
     monkeypatch.setattr(Ranks, "from_writer", lambda self, value: value)  # nobody else is there
     monkeypatch.setattr(Ranks, "writer_first", lambda self: contextlib.nullcontext())
     with pytest.raises(UserError, match=r"pictures cannot be divided over .*choose a --batch-size that can"):
-        open_session(config_of(*words), cpu, ranks)
+        open_session(config_of(*words), machine, ranks)

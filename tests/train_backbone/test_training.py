@@ -1,7 +1,6 @@
 """What changes in a training: rolled back, saved, brought back."""
 
 import copy
-import dataclasses
 import math
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def go_on(feed_of):
 
     def go_on(training, config, steps):
         for batch in feed_of(config).read(training.epoch, training.batch, training.step):
-            train_step(training, batch, config, config.precision, memory_format_of(training.model.parameters()))
+            train_step(training, batch, config, config.run.precision, memory_format_of(training.model.parameters()))
             steps -= 1
             if steps == 0:
                 return
@@ -175,7 +174,7 @@ def test_roll_back_after_a_resume_is_to_the_same_state(begin, settings, go_on):
 @pytest.mark.parametrize("batches", [0, 4])  # at the end of an epoch, inside the next one
 def test_state_goes_round_and_so_does_what_follows(schedule, batches, begin, settings, go_on):
     config = settings(schedule=schedule)
-    straight, resumed = begin(config), begin(dataclasses.replace(config, seed=1))
+    straight, resumed = begin(config), begin(config.changed(seed=1))
     go_on(straight, config, 6)
     straight.schedule.step_epoch(0.4)
     straight.end_epoch({"val/top1": 0.4, "lr": 1.0})
@@ -320,13 +319,13 @@ def test_state_goes_into_a_network_of_another_memory_format(saved_format, new_fo
 
 
 def test_replayed_rates_are_those_of_the_earlier_run(begin, settings, feed_of):
-    config = dataclasses.replace(settings(warmup_epochs=0.0), final_fit=Path("run"))
+    config = settings(warmup_epochs=0.0).changed(final_fit=Path("run"))
     training, rates = begin(config, replayed=[1.0, 0.3, 0.09]), []
     train(training, feed_of(config), config, "fp32", lambda record: rates.append((record.step, training.rate)))
     assert dict(rates) == {
-        6: pytest.approx(config.lr * 0.3),
-        12: pytest.approx(config.lr * 0.09),
-        18: pytest.approx(config.lr * 0.09),
+        6: pytest.approx(config.recipe.lr * 0.3),
+        12: pytest.approx(config.recipe.lr * 0.09),
+        18: pytest.approx(config.recipe.lr * 0.09),
     }
 
 
