@@ -1,1 +1,1 @@
-"""Judges of a stylized picture: `transfer.judges.panel` has them all, `transfer.judges.validate` tests them."""
+"""Judges of a stylized picture: `transfer.judges.panel` has them all, `transfer.judges.validation` tests them."""

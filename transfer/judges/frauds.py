@@ -1,86 +1,23 @@
-"""Pictures that a good stylization must be told from, made from the pair itself: what a poor painter would hand in.
+"""Makers of pictures that have something of a style or a content and are no stylizations: what a poor painter hands in.
 
-They are the other candidates when a judge is asked whose style a picture has. Without them a recolouring passes most
-judges and a blend of the two pictures every one; with them even a small network rates published paintings above both.
+They serve twice. `transfer.judges.candidates` holds some against every picture that is judged, and the battery of
+`transfer.judges.validation.cases` shows some to the judges, to see who falls for them.
 """
 
-from functools import cache
+import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from nstkit.datasets.patterns import draw_patterns
-from nstkit.pictures import to_tensor
-from transfer.sample import MIN_SIZE_PX, sample_style
-
-BLUR_SHARE = 1 / 24
-"""Standard deviation of the blurred style's blur, as a share of the shorter side: no stroke is left."""
-NOISE_STD = 0.1
-"""Of the noise on the recoloured content, sRGB value."""
-BLOCKS = 4
-"""Rows and columns of blocks in the shuffled content."""
-PATTERNS_SEED = 7
-SAME_PX = 32
-"""Side of the thumbnails by which a picture among others is recognised as the pair's own."""
-SAME_DIFFERENCE = 0.02
-
 Picture = Float[Tensor, "1 3 h w"]
+OtherPicture = Float[Tensor, "1 3 h2 w2"]
 
 
-def style_frauds(content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs ws"]) -> dict[str, Tensor]:
-    """Return what has something of the style but was not painted in it, by name.
-
-    Args:
-        content: (1, 3, H, W), sRGB in [0, 1].
-        style: (1, 3, Hs, Ws), sRGB in [0, 1].
-
-    Returns:
-        Pictures (1, 3, ., .) in [0, 1]: the content, recoloured, recoloured under noise, and with half and three
-        quarters of the style picture shining through; the style with scrambled phases (its colours and spectrum, no
-        strokes) and blurred; white noise and drawn patterns in the style's colours; a painting in another hand, in its
-        own colours and in the style's (unless it is the style).
-    """
-    recoloured = match_colours(content, style)
-    stretched = F.interpolate(style, content.shape[-2:], mode="bilinear", antialias=True)
-    blur_px = max(1.0, BLUR_SHARE * min(style.shape[-2:]))
-    frauds = {
-        "content": content,
-        "recoloured content": recoloured,
-        "noisy content": (recoloured + NOISE_STD * _noise(recoloured, 1)).clamp(0, 1),
-        "blend": (recoloured + stretched) / 2,
-        "strong blend": 0.25 * recoloured + 0.75 * stretched,
-        "scrambled style": scramble_phases(style),
-        "blurred style": gaussian_blur(style, [2 * int(2 * blur_px) + 1] * 2, [blur_px] * 2),
-        "noise": match_colours(_noise(style, 0), style),
-        "patterns": match_colours(_patterns(style), style),
-    }
-    painting = _other_painting(max(MIN_SIZE_PX, max(style.shape[-2:])))[..., : style.shape[-2], : style.shape[-1]]
-    if not is_same(painting, style):
-        painting = painting.to(style)
-        frauds |= {"other painting": painting, "recoloured painting": match_colours(painting, style)}
-    return frauds
-
-
-def altered_contents(content: Float[Tensor, "1 3 h w"]) -> dict[str, Float[Tensor, "1 3 h w"]]:
-    """Return pictures with everything that the content has, in other places: mirrored, rolled by half, shuffled."""
-    height, width = content.shape[-2:]
-    return {
-        "mirrored content": content.flip(3),
-        "rolled content": content.roll((height // 2, width // 2), (2, 3)),
-        "shuffled content": shuffle_blocks(content),
-    }
-
-
-def is_same(a: Float[Tensor, "1 3 h w"], b: Float[Tensor, "1 3 h2 w2"]) -> bool:
-    """Return whether two pictures show the same, whatever their size."""
-    small = [F.interpolate(each.float().cpu(), (SAME_PX, SAME_PX), mode="bilinear", antialias=True) for each in (a, b)]
-    return (small[0] - small[1]).abs().mean().item() < SAME_DIFFERENCE
-
-
-def match_colours(picture: Float[Tensor, "1 3 h w"], reference: Float[Tensor, "1 3 h2 w2"]) -> Picture:
+def match_colours(picture: Picture, reference: OtherPicture) -> Picture:
     """Return the picture with mean and covariance of the reference's colours, (1, 3, H, W), clipped to [0, 1].
 
     Args:
@@ -97,7 +34,43 @@ def match_colours(picture: Float[Tensor, "1 3 h w"], reference: Float[Tensor, "1
     return (transport @ (pixels - mean) + target_mean).to(picture.dtype).view_as(picture).clamp(0, 1)
 
 
-def scramble_phases(picture: Float[Tensor, "1 3 h w"], seed: int = 0) -> Picture:
+def match_histograms(picture: Picture, reference: OtherPicture) -> Picture:
+    """Return the picture with the reference's distribution of values in each of R, G and B."""
+    pixels, reference_pixels = (image[0].flatten(1).double().cpu().numpy() for image in (picture, reference))
+    place = (pixels.argsort(axis=1, kind="stable").argsort(axis=1) + 0.5) / pixels.shape[1]
+    matched = np.stack([np.quantile(values, at) for values, at in zip(reference_pixels, place, strict=True)])
+    return torch.from_numpy(matched).reshape(picture.shape).to(picture)
+
+
+def stretch(picture: Picture, like: OtherPicture) -> OtherPicture:
+    """Return the picture stretched to the size of another, in [0, 1]."""
+    return F.interpolate(picture, like.shape[-2:], mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def blend(picture: Picture, other: OtherPicture, share: float) -> Picture:
+    """Return the picture with another one, stretched to its size, shining through by `share` in [0, 1]."""
+    return torch.lerp(picture, stretch(other, picture), share)
+
+
+def white_noise(like: Picture, seed: int) -> Picture:
+    """Return normal deviates of mean 0 and deviation 1, of the size of `like`."""
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
+
+
+def add_noise(picture: Picture, sigma: float = 0.1, seed: int = 0) -> Picture:
+    """Return the picture under white noise of this standard deviation in sRGB values."""
+    return (picture + sigma * white_noise(picture, seed)).clamp(0, 1)
+
+
+def coloured_noise(style: OtherPicture, like: Picture, seed: int = 0) -> Picture:
+    """Return pixels of the style drawn one by one, of the size of `like`: its colours, exactly, and no texture."""
+    count = math.prod(like.shape[-2:])
+    pixels = style[0].flatten(1)
+    drawn = torch.randint(pixels.shape[1], (count,), generator=torch.Generator().manual_seed(seed))
+    return pixels[:, drawn.to(pixels.device)].reshape(like.shape)
+
+
+def scramble_phases(picture: Picture, seed: int = 0) -> Picture:
     """Return a picture with the same spectrum and other phases: its colours and frequencies, and none of its shapes.
 
     All channels are shifted by the same phases, which keeps their correlations.
@@ -111,7 +84,7 @@ def scramble_phases(picture: Float[Tensor, "1 3 h w"], seed: int = 0) -> Picture
     return torch.fft.ifft2(turned).real.clamp(0, 1)
 
 
-def shuffle_blocks(picture: Float[Tensor, "1 3 h w"], blocks: int = BLOCKS) -> Picture:
+def shuffle_blocks(picture: Picture, blocks: int = 4) -> Picture:
     """Return the picture's blocks, `blocks` x `blocks`, in another order; the rest at the border stays in place."""
     rows, columns = (side // blocks for side in picture.shape[-2:])
     shuffled = picture.clone()
@@ -123,24 +96,57 @@ def shuffle_blocks(picture: Float[Tensor, "1 3 h w"], blocks: int = BLOCKS) -> P
     return shuffled
 
 
-def _patterns(style: Tensor) -> Tensor:
-    """Return four drawn patterns side by side, of the style's size."""
-    tile_px = max(32, max(style.shape[-2:]) // 2)
-    tiles = torch.from_numpy(draw_patterns(4, tile_px, PATTERNS_SEED)[0]).to(style) / 255
-    whole = torch.cat([torch.cat(list(tiles[:2]), 2), torch.cat(list(tiles[2:]), 2)], 1)[None]
-    return whole[..., : style.shape[-2], : style.shape[-1]]
+def blur(picture: Picture, share: float = 1 / 40, reach: float = 2.5) -> Picture:
+    """Return the picture out of focus.
+
+    Args:
+        picture: (1, 3, H, W).
+        share: standard deviation of the blur over the shorter side; the deviation is at least 1 px.
+        reach: of the kernel to each side, in standard deviations.
+    """
+    sigma_px = max(1.0, share * min(picture.shape[-2:]))
+    return gaussian_blur(picture, [2 * int(reach * sigma_px) + 1] * 2, [sigma_px] * 2)
 
 
-@cache
-def _other_painting(size_px: int) -> Tensor:
-    return to_tensor(sample_style(size_px))
+def crop(picture: Picture, share: float = 0.7, zoom: float = 1.15) -> Float[Tensor, "1 3 _ _"]:
+    """Return the lower right part of a picture, a little enlarged: its texture, none of its pixels."""
+    height, width = picture.shape[-2:]
+    part = picture[..., height - round(share * height) :, width - round(share * width) :]
+    size = [round(zoom * side) for side in part.shape[-2:]]
+    return F.interpolate(part, size, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
-def _noise(like: Tensor, seed: int) -> Tensor:
-    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
+def flat(style: OtherPicture, like: Picture) -> Picture:
+    """Return the style's mean colour, of the size of `like`."""
+    return style.mean(dim=(2, 3), keepdim=True).expand(like.shape).contiguous()
+
+
+def add_checkerboard(picture: Picture, amplitude: float = 0.06) -> Picture:
+    """Return the picture under the pattern that strided transposed convolutions and max pooling leave, period 2 px."""
+    height, width = picture.shape[-2:]
+    sign = 1 - 2 * ((torch.arange(height)[:, None] + torch.arange(width)) % 2)
+    return (picture + amplitude * sign.to(picture)).clamp(0, 1)
+
+
+def overexpose(picture: Picture, contrast: float = 2.5) -> Picture:
+    """Return the picture with so much contrast that lights and shadows are clipped."""
+    mean = picture.mean()
+    return (mean + contrast * (picture - mean)).clamp(0, 1)
+
+
+def change_gamma(picture: Picture, factor: float) -> Picture:
+    """Return another exposure: middle grey times `factor`, black and white as they are."""
+    return picture ** (1 + math.log(factor) / math.log(0.5))
+
+
+def resize(picture: Picture, factor: float) -> Float[Tensor, "1 3 _ _"]:
+    """Return the picture with its sides times `factor`."""
+    size = [max(1, round(side * factor)) for side in picture.shape[-2:]]
+    return F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def _moments(pixels: Float[Tensor, "3 n"]) -> tuple[Float[Tensor, "3 1"], Float[Tensor, "3 3"]]:
+    """Return mean and covariance of colours."""
     mean = pixels.mean(1, keepdim=True)
     deviation = pixels - mean
     # A grey or flat picture has a singular covariance; this much is below one level of 8 bit.
@@ -148,5 +154,6 @@ def _moments(pixels: Float[Tensor, "3 n"]) -> tuple[Float[Tensor, "3 1"], Float[
 
 
 def _power(matrix: Float[Tensor, "3 3"], exponent: float) -> Float[Tensor, "3 3"]:
+    """Return a power of a symmetric matrix."""
     values, vectors = torch.linalg.eigh(matrix)
     return vectors @ torch.diag(values.clamp_min(1e-12) ** exponent) @ vectors.T

@@ -1,63 +1,24 @@
 """Whose style, or whose layout, does a picture have? Asked of a network's features, among candidates.
 
 A distance to the true style alone is easily fooled: much lowers it that nobody would call a painting. To come nearer to
-the true style than to everything else that was made of the same two pictures is hard without painting.
+the true style than to everything else that was made of the same two pictures is hard without painting. `STYLE` is the
+verdict of all networks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
-PATCHES = 512
-"""Patches taken from each map, the same number from every candidate: among more, a nearer one is found."""
-PATCH = 3
-"""Side of a patch, in positions of the map."""
+from nstkit.measure import Measure
+from transfer.judges.evidence import TRUE_CONTENT, TRUE_STYLE, Scores, StyleFacts
+from transfer.judges.trust import is_trusted
 
-
-@dataclass(frozen=True)
-class StyleFacts:
-    """What is kept of a picture's features for identification; one entry a tap.
-
-    Attributes:
-        patches: each (n, C * 9), unit length.
-        grams: each (C, C), not centred.
-        means: each (C,).
-    """
-
-    patches: tuple[Tensor, ...]
-    grams: tuple[Tensor, ...]
-    means: tuple[Tensor, ...]
-
-
-def style_facts(
-    maps: Sequence[Float[Tensor, "1 _ _ _"]], patch_maps: Sequence[Float[Tensor, "1 _ _ _"]], seed: int
-) -> StyleFacts:
-    """Return what identification needs of a picture.
-
-    Args:
-        maps: features for the Grams, each (1, C, H, W).
-        patch_maps: features for the patches, likewise.
-        seed: of the places of the patches.
-    """
-    flat = [each[0].flatten(1).float() for each in maps]  # (C, HW)
-    return StyleFacts(
-        patches=tuple(sample_patches(each, PATCHES, seed) for each in patch_maps),
-        grams=tuple(each @ each.T / each.shape[1] for each in flat),
-        means=tuple(each.mean(1) for each in flat),
-    )
-
-
-def sample_patches(maps: Float[Tensor, "1 c h w"], count: int, seed: int) -> Float[Tensor, "n d"]:
-    """Return 3 x 3 patches of feature maps at fixed random places, as rows of unit length; at most `count`."""
-    windows = maps[0].float().unfold(1, PATCH, 1).unfold(2, PATCH, 1)  # (c, rows, columns, 3, 3)
-    rows, columns = windows.shape[1:3]
-    place = torch.randperm(rows * columns, generator=torch.Generator().manual_seed(seed))[:count]
-    patches = windows[:, place // columns, place % columns]  # (c, n, 3, 3)
-    return F.normalize(patches.transpose(0, 1).flatten(1), dim=1)
+LP_SOURCE = "Wang et al. 2021 (StyleEval), local patterns, as a vote among candidates"
+GRAM_SOURCE = "Gatys et al. 2016, equation 3, as a cosine of centred Grams among candidates"
+LAYOUT_SOURCE = "Wang et al. 2021 (StyleEval), content fidelity, among candidates"
+INFINITY = float("inf")
 
 
 def vote_shares(picture: StyleFacts, candidates: Mapping[str, StyleFacts]) -> dict[str, float]:
@@ -73,6 +34,12 @@ def vote_shares(picture: StyleFacts, candidates: Mapping[str, StyleFacts]) -> di
     Source: Wang et al. 2021, Evaluate and improve the quality of neural style transfer (StyleEval), local patterns.
     Differs: they report the mean cosine to the nearest patch of the one style. Here the candidates compete for each
         patch: that has a unit, and a patch that is near to everything decides nothing.
+
+    Example:
+        >>> a, b = (StyleFacts((patches,), (), ()) for patches in torch.eye(2)[:, None])
+        >>> picture = StyleFacts((torch.tensor([[0.8, 0.6], [0.6, 0.8], [1.0, 0.0], [0.8, 0.6]]),), (), ())
+        >>> vote_shares(picture, {"a": a, "b": b})
+        {'a': 0.75, 'b': 0.25}
     """
     names, total = list(candidates), torch.zeros(len(candidates))
     for tap, patches in enumerate(picture.patches):
@@ -96,16 +63,21 @@ def gram_similarities(
         reference: the facts of content and style, the same for all candidates.
 
     Source: Gatys, Ecker & Bethge 2016, equation 3 (Gram); StyleEval's GE takes their cosine.
+
+    Example:
+        >>> a, b = (StyleFacts((), (gram,), (torch.zeros(2),)) for gram in (torch.eye(2), torch.ones(2, 2)))
+        >>> {name: round(cosine, 2) for name, cosine in gram_similarities(a, {"a": a, "b": b}, (a, b)).items()}
+        {'a': 1.0, 'b': 0.71}
     """
     values = dict.fromkeys(candidates, 0.0)
     for tap in range(len(picture.grams)):
-        center = torch.stack([each.means[tap] for each in reference]).mean(0)
-        energy = torch.stack([each.grams[tap].diagonal() for each in reference]).mean(0)
+        center = torch.stack([facts.means[tap] for facts in reference]).mean(0)
+        energy = torch.stack([facts.grams[tap].diagonal() for facts in reference]).mean(0)
         scale = energy.clamp_min(1e-6 * energy.mean() + 1e-12).sqrt()
-        own = _centred_gram(picture, tap, center, scale)
+        gram = _centred_gram(picture, tap, center, scale).flatten()
         for name, facts in candidates.items():
-            other = _centred_gram(facts, tap, center, scale)
-            values[name] += F.cosine_similarity(own.flatten(), other.flatten(), dim=0).item() / len(picture.grams)
+            other = _centred_gram(facts, tap, center, scale).flatten()
+            values[name] += F.cosine_similarity(gram, other, dim=0).item() / len(picture.grams)
     return values
 
 
@@ -128,6 +100,11 @@ def local_patterns(picture: StyleFacts, style: StyleFacts) -> float:
 
     Source: Wang et al. 2021 (StyleEval), LP.
     Differs: on a fixed sample of patches, and the share is of as many patches as could be used.
+
+    Example:
+        >>> both, first = (StyleFacts((patches,), (), ()) for patches in (torch.eye(2), torch.eye(2)[[0, 0]]))
+        >>> local_patterns(both, both), local_patterns(first, both)
+        (1.0, 0.75)
     """
     values = []
     for patches, others in zip(picture.patches, style.patches, strict=True):
@@ -138,16 +115,50 @@ def local_patterns(picture: StyleFacts, style: StyleFacts) -> float:
 
 
 def gram_distance(picture: StyleFacts, style: StyleFacts) -> float:
-    """Return the distance of two pictures' Grams relative to the style's, |G - Gs|_F / |Gs|_F, the mean over taps."""
+    """Return the distance of two pictures' Grams relative to the style's, |G - Gs|_F / |Gs|_F, the mean over taps.
+
+    Args:
+        picture: the facts of the picture.
+        style: the facts of the style.
+
+    Example:
+        >>> once, twice = (StyleFacts((), (factor * torch.eye(2),), ()) for factor in (1, 2))
+        >>> gram_distance(twice, once), gram_distance(once, twice)
+        (1.0, 0.5)
+    """
     pairs = zip(picture.grams, style.grams, strict=True)
     return sum(((a - b).norm() / b.norm().clamp_min(1e-12)).item() for a, b in pairs) / len(style.grams)
 
 
-def margin_of(scores: Mapping[str, float], name: str) -> float:
+LP = Measure(
+    name="judge/lp",
+    function=lambda evidence: local_patterns(evidence.facts, evidence.style_facts),
+    unit="",
+    range=(-0.5, 1.0),
+    higher_is_better=True,
+    source="Wang et al. 2021 (StyleEval), LP: a description",
+    aspect="style",
+)
+GRAM = Measure(
+    name="judge/gram",
+    function=lambda evidence: gram_distance(evidence.facts, evidence.style_facts),
+    unit="",
+    range=(0.0, INFINITY),
+    higher_is_better=False,
+    source="Gatys et al. 2016, relative: a description",
+    aspect="style",
+)
+
+
+def margin_of(scores: Scores, name: str) -> float:
     """Return a candidate's score minus the best other one's: above 0 where it was identified.
 
     Raises:
         ValueError: there is no other candidate.
+
+    Example:
+        >>> margin_of({"style": 0.75, "noise": 0.25, "blend": 0.5}, "style")
+        0.25
     """
     others = [score for other, score in scores.items() if other != name]
     if not others:
@@ -155,6 +166,105 @@ def margin_of(scores: Mapping[str, float], name: str) -> float:
     return scores[name] - max(others)
 
 
-def rank_of(scores: Mapping[str, float], name: str) -> float:
-    """Return a candidate's rank by score, 1 = best; a tie counts against it."""
+def rank_of(scores: Scores, name: str) -> float:
+    """Return a candidate's rank by score, 1 = best; a tie counts against it.
+
+    Example:
+        >>> rank_of({"style": 0.5, "noise": 0.25, "blend": 0.5}, "style")
+        2.0
+    """
     return 1.0 + sum(score >= scores[name] for other, score in scores.items() if other != name)
+
+
+STYLE_MARGIN_LP = Measure(
+    name="judge/style_margin/lp",
+    function=lambda evidence: margin_of(evidence.votes, TRUE_STYLE),
+    unit="share of patches",
+    range=(-1.0, 1.0),
+    higher_is_better=True,
+    source=LP_SOURCE,
+    aspect="style",
+)
+STYLE_RANK_LP = Measure(
+    name="judge/style_rank/lp",
+    function=lambda evidence: rank_of(evidence.votes, TRUE_STYLE),
+    unit="rank",
+    range=(1.0, INFINITY),
+    higher_is_better=False,
+    source=LP_SOURCE,
+    aspect="style",
+)
+STYLE_MARGIN_GRAM = Measure(
+    name="judge/style_margin/gram",
+    function=lambda evidence: margin_of(evidence.gram_scores, TRUE_STYLE),
+    unit="cosine",
+    range=(-2.0, 2.0),
+    higher_is_better=True,
+    source=GRAM_SOURCE,
+    aspect="style",
+)
+STYLE_RANK_GRAM = Measure(
+    name="judge/style_rank/gram",
+    function=lambda evidence: rank_of(evidence.gram_scores, TRUE_STYLE),
+    unit="rank",
+    range=(1.0, INFINITY),
+    higher_is_better=False,
+    source=GRAM_SOURCE,
+    aspect="style",
+)
+STYLE_MARGIN_RECOLOURED = Measure(
+    name="judge/style_margin/recoloured",
+    function=lambda evidence: margin_of(evidence.recoloured_gram_scores, TRUE_STYLE),
+    unit="cosine",
+    range=(-2.0, 2.0),
+    higher_is_better=True,
+    source=f"{GRAM_SOURCE}; the picture is first given the style's colours",
+    aspect="style",
+)
+CONTENT_MARGIN_LAYOUT = Measure(
+    name="judge/content_margin/layout",
+    function=lambda evidence: margin_of(evidence.layout_scores, TRUE_CONTENT),
+    unit="cosine",
+    range=(-2.0, 2.0),
+    higher_is_better=True,
+    source=LAYOUT_SOURCE,
+    aspect="content",
+)
+CONTENT_RANK_LAYOUT = Measure(
+    name="judge/content_rank/layout",
+    function=lambda evidence: rank_of(evidence.layout_scores, TRUE_CONTENT),
+    unit="rank",
+    range=(1.0, INFINITY),
+    higher_is_better=False,
+    source=LAYOUT_SOURCE,
+    aspect="content",
+)
+
+
+def style_verdict(values: Mapping[str, float]) -> float:
+    """Return the mean of the margins of style identification, by patches and by Grams, over the judging networks.
+
+    Margins that failed their test on known pictures are left out; where all failed, all count.
+
+    Args:
+        values: values of measures by their names, the margins of one network or more among them.
+
+    Example:
+        >>> style_verdict({"judge/style_margin/lp@a": 0.5, "judge/style_margin/gram@a": 0.25, "judge/colour": 9.0})
+        0.375
+    """
+    prefixes = tuple(f"{measure.name}@" for measure in (STYLE_MARGIN_LP, STYLE_MARGIN_GRAM))
+    margins = {name: value for name, value in values.items() if name.startswith(prefixes)}
+    counted = [value for name, value in margins.items() if is_trusted(name) is not False] or list(margins.values())
+    return sum(counted) / len(counted)
+
+
+STYLE = Measure(
+    name="judge/style",
+    function=style_verdict,
+    unit="",
+    range=(-2.0, 2.0),
+    higher_is_better=True,
+    source="mean of the margins of style identification, judge/style_margin/lp and /gram, over the judging networks",
+    aspect="style",
+)

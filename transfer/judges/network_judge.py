@@ -7,63 +7,66 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
 from nstkit.measure import Measure
-from transfer.judges.frauds import altered_contents, match_colours, style_frauds
+from transfer.judges.candidates import altered_contents, style_frauds
+from transfer.judges.content import CFSD, aligned_similarity
+from transfer.judges.evidence import TRUE_CONTENT, TRUE_STYLE, Evidence, StyleFacts, style_facts
+from transfer.judges.frauds import match_colours
 from transfer.judges.identification import (
-    StyleFacts,
-    gram_distance,
+    CONTENT_MARGIN_LAYOUT,
+    CONTENT_RANK_LAYOUT,
+    GRAM,
+    LP,
+    STYLE_MARGIN_GRAM,
+    STYLE_MARGIN_LP,
+    STYLE_MARGIN_RECOLOURED,
+    STYLE_RANK_GRAM,
+    STYLE_RANK_LP,
     gram_similarities,
-    local_patterns,
-    margin_of,
-    rank_of,
-    style_facts,
     vote_shares,
 )
-from transfer.judges.perceptual import perceptual_distance
-from transfer.judges.self_similarity import aligned_similarity, self_similarity_distance
+from transfer.judges.perceptual import LPIPS
 
 DEEPEST_STYLE_STRIDE = 8
 """Deeper maps of a judged picture hold few positions, and cost most."""
 PATCH_STRIDES = (4, 8)
 LAYOUT_STRIDE = 8
 SELF_SIMILARITY_STRIDE = 4
-
-STYLE, PICTURE_SEED, CANDIDATE_SEED = "style", 2, 1
-
-LP_SOURCE = "Wang et al. 2021 (StyleEval), local patterns, as a vote among candidates"
-GRAM_SOURCE = "Gatys et al. 2016, equation 3, as a cosine of centred Grams among candidates"
-LAYOUT_SOURCE = "Wang et al. 2021 (StyleEval), content fidelity, among candidates"
-INFINITY = float("inf")
+PICTURE_SEED, CANDIDATE_SEED = 2, 1
+"""Of the places of the patches: others in the picture than in the candidates, of which it may be one."""
 
 NETWORK_MEASURES: tuple[Measure, ...] = (
-    Measure("judge/style_margin/lp", vote_shares, "share of patches", (-1.0, 1.0), True, LP_SOURCE),
-    Measure("judge/style_rank/lp", vote_shares, "rank", (1.0, INFINITY), False, LP_SOURCE),
-    Measure("judge/style_margin/gram", gram_similarities, "cosine", (-2.0, 2.0), True, GRAM_SOURCE),
-    Measure("judge/style_rank/gram", gram_similarities, "rank", (1.0, INFINITY), False, GRAM_SOURCE),
-    Measure(
-        "judge/style_margin/recoloured",
-        gram_similarities,
-        "cosine",
-        (-2.0, 2.0),
-        True,
-        f"{GRAM_SOURCE}; the picture is first given the style's colours",
-    ),
-    Measure("judge/content_margin/layout", aligned_similarity, "cosine", (-2.0, 2.0), True, LAYOUT_SOURCE),
-    Measure("judge/content_rank/layout", aligned_similarity, "rank", (1.0, INFINITY), False, LAYOUT_SOURCE),
-    Measure(
-        "judge/cfsd", self_similarity_distance, "nat", (0.0, INFINITY), False, "Chung et al. 2024 (StyleID), changed"
-    ),
-    Measure("judge/lp", local_patterns, "", (-0.5, 1.0), True, "Wang et al. 2021 (StyleEval), LP: a description"),
-    Measure("judge/gram", gram_distance, "", (0.0, INFINITY), False, "Gatys et al. 2016, relative: a description"),
+    STYLE_MARGIN_LP,
+    STYLE_RANK_LP,
+    STYLE_MARGIN_GRAM,
+    STYLE_RANK_GRAM,
+    STYLE_MARGIN_RECOLOURED,
+    CONTENT_MARGIN_LAYOUT,
+    CONTENT_RANK_LAYOUT,
+    CFSD,
+    LP,
+    GRAM,
 )
-"""What every network judges, in this order; `@LABEL` is added to the names."""
-LPIPS = Measure("judge/lpips", perceptual_distance, "", (0.0, INFINITY), False, "Zhang et al. 2018, equation 1")
+"""What every network judges, functions of its `Evidence`; `@LABEL` is added to the names."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A picture that the judged one could be taken for, and that is met again with the next picture.
+
+    Attributes:
+        picture: (1, 3, H, W), sRGB in [0, 1], at the size for judging.
+        key: what tells it from any other picture, for the memory.
+    """
+
+    picture: Float[Tensor, "1 3 h w"]
+    key: str
 
 
 @dataclass
 class NetworkJudge:
-    """One network and the pictures that it compares with, besides those made from the pair.
+    """One network, and what it remembers of the rivals that it has seen.
 
     Attributes:
         label: of the network, the end of the measures' names.
@@ -74,8 +77,8 @@ class NetworkJudge:
     label: str
     backbone: Backbone
     channel_weights: Mapping[str, Tensor] = field(default_factory=dict)
-    _facts: dict[str, StyleFacts] = field(default_factory=dict)
-    _layouts: dict[str, Tensor] = field(default_factory=dict)
+    _rival_facts: dict[str, StyleFacts] = field(default_factory=dict)
+    _rival_layouts: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Choose the taps among the network's style taps by their strides."""
@@ -91,9 +94,11 @@ class NetworkJudge:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """What `judge` returns, in its order."""
+        """What `judge` returns, in its order, by the names that it has with this network."""
         perceptual = (LPIPS,) if self.channel_weights else ()
-        return tuple(replace(each, name=f"{each.name}@{self.label}") for each in (*NETWORK_MEASURES, *perceptual))
+        return tuple(
+            replace(measure, name=f"{measure.name}@{self.label}") for measure in (*NETWORK_MEASURES, *perceptual)
+        )
 
     @torch.no_grad()
     def judge(
@@ -101,11 +106,23 @@ class NetworkJudge:
         picture: Float[Tensor, "1 3 h w"],
         content: Float[Tensor, "1 3 hc wc"],
         style: Float[Tensor, "1 3 hs ws"],
-        styles: Mapping[str, Tensor],
-        contents: Mapping[str, Tensor],
-        keys: Mapping[str, str],
+        styles: Mapping[str, Rival],
+        contents: Mapping[str, Rival],
     ) -> dict[str, float]:
-        """Return the values of `measures` by name.
+        """Return the values of `measures` by name; the arguments are those of `look`."""
+        evidence = self.look(picture, content, style, styles, contents)
+        return {measure.name: measure.function(evidence) for measure in self.measures}
+
+    @torch.no_grad()
+    def look(
+        self,
+        picture: Float[Tensor, "1 3 h w"],
+        content: Float[Tensor, "1 3 hc wc"],
+        style: Float[Tensor, "1 3 hs ws"],
+        styles: Mapping[str, Rival],
+        contents: Mapping[str, Rival],
+    ) -> Evidence:
+        """Return what the network sees of a picture.
 
         Args:
             picture: (1, 3, H, W), sRGB in [0, 1], at the size for judging, as all that follow.
@@ -113,61 +130,52 @@ class NetworkJudge:
             style: (1, 3, Hs, Ws).
             styles: other styles by name, without the true one.
             contents: other contents by name, without the true one.
-            keys: for each candidate's name what tells its picture from any other, for the memory.
         """
-        frauds = style_frauds(content, style)
-        candidates = {STYLE: self._style_facts(style)}
-        candidates |= {f"{name} (fraud)": self._style_facts(each) for name, each in frauds.items()}
-        candidates |= {name: self._remembered_facts(keys[name], each) for name, each in styles.items()}
-        content_facts = candidates["content (fraud)"]
+        frauds = {name: self._facts_of(fraud) for name, fraud in style_frauds(content, style).items()}
+        candidates = {TRUE_STYLE: self._facts_of(style)}
+        candidates |= {f"{name} (fraud)": facts for name, facts in frauds.items()}
+        candidates |= {f"style {name}": self._remembered_facts(rival) for name, rival in styles.items()}
 
         maps = self.backbone.features(picture, self.taps)
-        facts = self._facts_of(maps, PICTURE_SEED)
-        recoloured = self._style_facts(match_colours(picture, style), PICTURE_SEED)
-        reference = (content_facts, candidates[STYLE])
-        votes = vote_shares(facts, candidates)
-        grams = gram_similarities(facts, candidates, reference)
-        recoloured_grams = gram_similarities(recoloured, candidates, reference)
+        facts = self._facts_from(maps, PICTURE_SEED)
+        recoloured_facts = self._facts_of(match_colours(picture, style), PICTURE_SEED)
+        reference = (frauds["content"], candidates[TRUE_STYLE])
 
         content_maps = self.backbone.features(content, self.taps)
-        layouts = {"content": content_maps[self.layout_tap], STYLE: self._layout(style)}
-        layouts |= {f"{name} (altered)": self._layout(each) for name, each in altered_contents(content).items()}
-        layouts |= {name: self._remembered_layout(keys[name], each) for name, each in contents.items()}
-        likeness = {name: aligned_similarity(maps[self.layout_tap], each) for name, each in layouts.items()}
-        values = (
-            margin_of(votes, STYLE),
-            rank_of(votes, STYLE),
-            margin_of(grams, STYLE),
-            rank_of(grams, STYLE),
-            margin_of(recoloured_grams, STYLE),
-            margin_of(likeness, "content"),
-            rank_of(likeness, "content"),
-            self_similarity_distance(maps[self.self_similarity_tap], content_maps[self.self_similarity_tap]),
-            local_patterns(facts, candidates[STYLE]),
-            gram_distance(facts, candidates[STYLE]),
+        layouts = {TRUE_CONTENT: content_maps[self.layout_tap], "style": self._layout_of(style)}
+        layouts |= {f"{name} (altered)": self._layout_of(other) for name, other in altered_contents(content).items()}
+        layouts |= {f"content {name}": self._remembered_layout(rival) for name, rival in contents.items()}
+        return Evidence(
+            picture_maps=maps,
+            content_maps=content_maps,
+            self_similarity_tap=self.self_similarity_tap,
+            channel_weights=self.channel_weights,
+            facts=facts,
+            style_facts=candidates[TRUE_STYLE],
+            votes=vote_shares(facts, candidates),
+            gram_scores=gram_similarities(facts, candidates, reference),
+            recoloured_gram_scores=gram_similarities(recoloured_facts, candidates, reference),
+            layout_scores={name: aligned_similarity(maps[self.layout_tap], layout) for name, layout in layouts.items()},
         )
-        if self.channel_weights:
-            values += (perceptual_distance(maps, content_maps, self.channel_weights),)
-        return {measure.name: value for measure, value in zip(self.measures, values, strict=True)}
 
-    def _style_facts(self, picture: Tensor, seed: int = CANDIDATE_SEED) -> StyleFacts:
-        return self._facts_of(self.backbone.features(picture, self.style_taps), seed)
+    def _facts_of(self, picture: Tensor, seed: int = CANDIDATE_SEED) -> StyleFacts:
+        return self._facts_from(self.backbone.features(picture, self.style_taps), seed)
 
-    def _facts_of(self, maps: Mapping[str, Tensor], seed: int) -> StyleFacts:
-        return style_facts([maps[t] for t in self.style_taps], [maps[t] for t in self.patch_taps], seed)
+    def _facts_from(self, maps: Mapping[str, Tensor], seed: int) -> StyleFacts:
+        return style_facts([maps[tap] for tap in self.style_taps], [maps[tap] for tap in self.patch_taps], seed)
 
-    def _layout(self, picture: Tensor) -> Tensor:
+    def _layout_of(self, picture: Tensor) -> Tensor:
         return self.backbone.features(picture, [self.layout_tap])[self.layout_tap]
 
-    def _remembered_facts(self, key: str, picture: Tensor) -> StyleFacts:
-        if key not in self._facts:
-            self._facts[key] = self._style_facts(picture)
-        return self._facts[key]
+    def _remembered_facts(self, rival: Rival) -> StyleFacts:
+        if rival.key not in self._rival_facts:
+            self._rival_facts[rival.key] = self._facts_of(rival.picture)
+        return self._rival_facts[rival.key]
 
-    def _remembered_layout(self, key: str, picture: Tensor) -> Tensor:
-        if key not in self._layouts:
-            self._layouts[key] = self._layout(picture)
-        return self._layouts[key]
+    def _remembered_layout(self, rival: Rival) -> Tensor:
+        if rival.key not in self._rival_layouts:
+            self._rival_layouts[rival.key] = self._layout_of(rival.picture)
+        return self._rival_layouts[rival.key]
 
 
 def _nearest(strides: Mapping[str, int], wanted: int) -> str:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nstkit.backbones.spec import BackboneSpec
+from nstkit.measure import Measure
 
 TRUNKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "squeezenet1_1": ("squeeze.pth", tuple(f"features.{index}" for index in (1, 4, 7, 9, 10, 11, 12))),
@@ -48,9 +49,27 @@ def perceptual_distance(
 
     Source: Zhang et al. 2018, The unreasonable effectiveness of deep features as a perceptual metric, equation 1.
     Differs: the network's own normalisation, which is theirs up to rounding.
+
+    Example:
+        >>> picture, content = ({"relu1_2": maps} for maps in torch.eye(2).view(2, 1, 2, 1, 1))
+        >>> perceptual_distance(picture, content, {"relu1_2": torch.tensor([0.5, 0.25])})
+        0.75
     """
     total = 0.0
     for tap, weight in weights.items():
         ours, target = (F.normalize(maps[tap].float(), dim=1, eps=1e-8) for maps in (picture, content))
         total += ((ours - target).square() * weight.to(ours).view(1, -1, 1, 1)).sum(1).mean().item()
     return total
+
+
+LPIPS = Measure(
+    name="judge/lpips",
+    function=lambda evidence: perceptual_distance(
+        evidence.picture_maps, evidence.content_maps, evidence.channel_weights
+    ),
+    unit="",
+    range=(0.0, float("inf")),
+    higher_is_better=False,
+    source="Zhang et al. 2018, equation 1",
+    aspect="content",
+)

@@ -2,15 +2,25 @@ import numpy as np
 import pytest
 import torch
 
+from transfer.judges import identification
+from transfer.judges.evidence import Evidence, StyleFacts, style_facts
 from transfer.judges.identification import (
-    StyleFacts,
+    CONTENT_MARGIN_LAYOUT,
+    CONTENT_RANK_LAYOUT,
+    GRAM,
+    LP,
+    STYLE,
+    STYLE_MARGIN_GRAM,
+    STYLE_MARGIN_LP,
+    STYLE_MARGIN_RECOLOURED,
+    STYLE_RANK_GRAM,
+    STYLE_RANK_LP,
     gram_distance,
     gram_similarities,
     local_patterns,
     margin_of,
     rank_of,
-    sample_patches,
-    style_facts,
+    style_verdict,
     vote_shares,
 )
 
@@ -21,16 +31,6 @@ def maps(seed: int, channels: int = 6, size: int = 12, scale: float = 1.0) -> to
 
 def facts_of(*features: torch.Tensor, seed: int = 0) -> StyleFacts:
     return style_facts(features, features, seed)
-
-
-def test_patches_are_windows_of_the_map_with_unit_length():
-    features = maps(0)
-    patches = sample_patches(features, 1000, seed=3)
-    windows = torch.nn.functional.unfold(features, 3)[0].T
-    windows = windows / windows.norm(dim=1, keepdim=True)
-    assert patches.shape == (100, 54)
-    assert (patches @ windows.T).amax(1) == pytest.approx(torch.ones(100), abs=1e-5)
-    assert torch.allclose(sample_patches(features, 20, seed=3), patches[:20])
 
 
 def test_votes_against_a_loop():
@@ -112,3 +112,45 @@ def test_margin_and_rank():
     assert margin_of(scores, "a") == -0.25
     with pytest.raises(ValueError, match="only candidate"):
         margin_of({"a": 1.0}, "a")
+
+
+def test_each_measure_looks_at_its_own_scores():
+    facts, style = facts_of(maps(0)), facts_of(maps(1))
+    evidence = Evidence(
+        picture_maps={},
+        content_maps={},
+        self_similarity_tap="",
+        channel_weights={},
+        facts=facts,
+        style_facts=style,
+        votes={"style": 0.75, "noise": 0.25},
+        gram_scores={"style": 0.5, "noise": 0.625, "blend": 0.25},
+        recoloured_gram_scores={"style": 0.5, "noise": 0.375},
+        layout_scores={"content": 0.25, "mirrored": 0.5, "shuffled": 0.75},
+    )
+    expected = {
+        STYLE_MARGIN_LP: 0.5,
+        STYLE_RANK_LP: 1,
+        STYLE_MARGIN_GRAM: -0.125,
+        STYLE_RANK_GRAM: 2,
+        STYLE_MARGIN_RECOLOURED: 0.125,
+        CONTENT_MARGIN_LAYOUT: -0.5,
+        CONTENT_RANK_LAYOUT: 3,
+        LP: local_patterns(facts, style),
+        GRAM: gram_distance(facts, style),
+    }
+    assert {measure.name: measure.function(evidence) for measure in expected} == {
+        measure.name: value for measure, value in expected.items()
+    }
+
+
+def test_the_verdict_leaves_out_margins_that_failed(monkeypatch):
+    values = {
+        f"judge/style_margin/{kind}": value for kind, value in {"lp@a": 0.5, "gram@a": 0.125, "lp@b": 0.25}.items()
+    }
+    others = {"judge/style_margin/recoloured@a": 9.0, "judge/style_rank/lp@a": 9.0, "judge/lp@a": 9.0}
+    trusted = {"judge/style_margin/lp@a": True, "judge/style_margin/gram@a": False}  # nothing is known of the third
+    monkeypatch.setattr(identification, "is_trusted", trusted.get)
+    assert style_verdict({**values, **others}) == (0.5 + 0.25) / 2
+    monkeypatch.setattr(identification, "is_trusted", lambda name: False)
+    assert STYLE.function({**values, **others}) == pytest.approx((0.5 + 0.125 + 0.25) / 3)

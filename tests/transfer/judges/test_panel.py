@@ -1,16 +1,21 @@
+import dataclasses
 import math
+from typing import get_args
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from nstkit.backbones.spec import parse_backbone
+from nstkit.measure import Aspect
 from nstkit.pictures import to_tensor
 from nstkit.runs import MEASURE_KEYS
-from transfer.judges import panel
-from transfer.judges.network_free import judge_picture
-from transfer.judges.panel import is_same_network, load_panel
-from transfer.sample import sample_content, sample_style
+from nstkit.sample import sample_content, sample_style
+from transfer.judges.artefacts import GUARDS
+from transfer.judges.colour import COLOUR
+from transfer.judges.content import CONTENT
+from transfer.judges.panel import DESCRIPTIONS, Panel, load_panel
+from transfer.judges.texture import TEXTURE
 
 CPU = torch.device("cpu")
 SIZE_PX = 128
@@ -29,6 +34,12 @@ def style():
 @pytest.fixture(scope="module")
 def judges():
     return load_panel(["carried"], device=CPU)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Judges without a network."""
+    return Panel(networks=(), styles={}, contents={}, notes=(), device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +63,46 @@ def test_values_are_those_of_the_measures(judges, of_style):
     assert {name.partition("@")[2] for name in of_style if "@" in name} == {"carried"}
 
 
-def test_values_without_a_network_are_as_before(judges, of_noise, content, style):
+def test_values_without_a_network_are_those_of_the_measures_alone(of_noise, content, style):
     noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(3))
-    for name, value in judge_picture((content + 0.1 * noise).clamp(0, 1), content, style).items():
-        assert of_noise[name] == value
+    triple = ((content + 0.1 * noise).clamp(0, 1), content, style)
+    for measure in (*DESCRIPTIONS, *GUARDS):
+        assert of_noise[measure.name] == measure.function(*triple)
+
+
+def test_every_judge_says_how_to_read_it(judges):
+    names = [measure.name for measure in judges.measures]
+    assert len(set(names)) == len(names)
+    for measure in judges.measures:
+        assert measure.range[0] < measure.range[1]
+        assert measure.source
+        assert measure.aspect in get_args(Aspect)
+        assert measure.aspect != "extractor"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        judges.measures[0].name = "judge/other"
+
+
+def test_values_lie_in_the_stated_ranges(alone):
+    black_and_white = (torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    values = alone.judge(black_and_white, 1 - black_and_white, torch.zeros(1, 3, 64, 64))
+    for measure in alone.measures:
+        assert measure.range[0] <= values[measure.name] <= measure.range[1]
+    for measure in (COLOUR, TEXTURE, CONTENT):
+        assert abs(values[measure.name]) > 0.1
+
+
+def test_the_givens_stay_as_they_are(alone, content, style):
+    givens = [content.clone(), content, style]
+    copies = [image.clone() for image in givens]
+    alone.judge(givens[0].requires_grad_(), *givens[1:])
+    assert all(torch.equal(image, copy) for image, copy in zip(givens, copies, strict=True))
+
+
+def test_content_of_another_size_is_resized_to_the_picture(alone, content, style):
+    larger = F.interpolate(content, scale_factor=2, mode="bilinear")
+    values = alone.judge(content, larger, style)
+    assert values["judge/content"] > 0.99
+    assert values["judge/artefacts"] < 0.01
 
 
 def test_style_is_told_from_noise(of_style, of_noise):
@@ -78,13 +125,13 @@ def test_flat_picture_gets_numbers(judges, content, style):
     assert all(math.isfinite(value) for value in values.values())
 
 
-def test_other_styles_are_candidates_and_the_own_one_is_not(content, style):
+def test_other_styles_are_candidates_and_the_own_one_is_not(judges, content, style):
     other = F.interpolate(torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)), (SIZE_PX, SIZE_PX))
-    alone, among = (
-        load_panel(["carried"], device=CPU, styles=styles).judge(other, content, style)["judge/style_rank/gram@carried"]
+    ranks = [
+        dataclasses.replace(judges, styles=styles).judge(other, content, style)["judge/style_rank/gram@carried"]
         for styles in ({"own": style}, {"own": style, "other": other})
-    )
-    assert among == alone + 1
+    ]
+    assert ranks[1] == ranks[0] + 1
 
 
 def test_painter_does_not_judge():
@@ -97,32 +144,14 @@ def test_painter_does_not_judge():
     assert "judge/style" not in [measure.name for measure in none.measures]
 
 
-def test_same_network_by_name_and_file(tmp_path, checkpoint):
-    copy = tmp_path / "copy.pt"
-    copy.write_bytes(checkpoint.read_bytes())
-    specs = [parse_backbone(str(text)) for text in (checkpoint, checkpoint.parent, copy)]
-    assert all(is_same_network(a, b) for a in specs for b in specs)
-    vgg, file = parse_backbone("vgg19"), parse_backbone(f"vgg19@{copy}")
-    assert is_same_network(vgg, file)
-    assert not is_same_network(vgg, parse_backbone("vgg19@random"))
-    assert not is_same_network(vgg, parse_backbone("vgg16"))
-    assert not is_same_network(parse_backbone("carried"), specs[0])
-    assert not is_same_network(parse_backbone("carried"), vgg)
-
-
-def test_untrusted_margins_are_left_out(monkeypatch):
-    margins = {"a": 0.5, "b": 0.1, "c": 0.2}
-    monkeypatch.setattr(panel, "is_trusted", {"a": True, "b": False, "c": None}.get)
-    assert panel.trusted(margins) == {"a": 0.5, "c": 0.2}
-    monkeypatch.setattr(panel, "is_trusted", lambda name: False)
-    assert panel.trusted(margins) == margins
-
-
 def test_default_judges_need_no_network_access(monkeypatch):
-    monkeypatch.setattr("transfer.judges.panel.local_specs", lambda: {"mine": parse_backbone("vgg11@random")})
+    monkeypatch.setattr("transfer.judges.networks.local_specs", lambda: {"mine": parse_backbone("vgg11@random")})
     assert [network.label for network in load_panel(device=CPU).networks] == ["mine"]
 
 
 def test_too_small_a_picture(judges, content, style):
     with pytest.raises(ValueError, match="style: 128 x 40 px"):
         judges.judge(content, content, style[..., :40, :])
+    # TypeError where the shapes of the signatures are checked (jaxtyping), which comes before our own check.
+    with pytest.raises((ValueError, TypeError), match="content"):
+        judges.judge(content, content[0], style)

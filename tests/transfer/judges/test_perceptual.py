@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torchvision import models
 
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import parse_backbone
 from transfer.judges.perceptual import perceptual_distance, read_channel_weights
 

@@ -3,14 +3,12 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from nstkit.backbones.load import load_backbone
-from transfer.judges.set_distances import KID_MIN_SAMPLES, PooledFeatures, set_distances
+from transfer.judges.set_distances import FID, KID, KID_MIN_SAMPLES, PooledFeatures, set_distances
 
 
-@pytest.fixture(scope="module")
-def judge():
-    backbone = load_backbone("vgg11@random")
-    backbone.style_taps = ("relu1_1",)  # 64 channels: few pictures are enough
+@pytest.fixture
+def judge(backbone):
+    backbone.style_taps = ("conv3_1",)  # 16 channels: few pictures are enough
     return backbone
 
 
@@ -20,13 +18,13 @@ def pictures(count: int, seed: int, brightness: float = 1.0) -> list[torch.Tenso
 
 
 def test_none_for_few_pictures(judge):
-    assert set_distances(pictures(KID_MIN_SAMPLES - 1, 0), pictures(200, 1), judge) == {}
+    assert set_distances(pictures(KID_MIN_SAMPLES - 1, 0), pictures(60, 1), judge) == {}
     few = set_distances(pictures(KID_MIN_SAMPLES, 0), pictures(KID_MIN_SAMPLES, 1), judge)
     assert list(few) == [f"judge/kid@{judge.label}"]
 
 
 def test_fid_against_scipy(judge):
-    ours, target = pictures(130, 0, 0.5), pictures(130, 1)
+    ours, target = pictures(40, 0, 0.5), pictures(40, 1)
     values = set_distances(ours, target, judge)
     pool = PooledFeatures(judge)
     a, b = (torch.cat([pool(each) for each in group]).double().numpy() for group in (ours, target))
@@ -34,9 +32,14 @@ def test_fid_against_scipy(judge):
     root = np.real(sqrtm(cov_a @ cov_b))
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root)
     assert values[f"judge/fid@{judge.label}"] == pytest.approx(expected, rel=0.02)
+    features, targets = (torch.cat([pool(each) for each in group]) for group in (ours, target))
+    assert {name.partition("@")[0]: value for name, value in values.items()} == {
+        FID.name: FID.function(features, targets),
+        KID.name: pytest.approx(KID.function(features, targets)),
+    }
 
 
 def test_a_set_is_nearest_to_its_own_kind(judge):
-    near = set_distances(pictures(130, 0), pictures(130, 1), judge)
-    far = set_distances(pictures(130, 2, 0.6), pictures(130, 1), judge)
+    near = set_distances(pictures(40, 0), pictures(40, 1), judge)
+    far = set_distances(pictures(40, 2, 0.6), pictures(40, 1), judge)
     assert all(near[name] < far[name] for name in near)

@@ -1,0 +1,41 @@
+import torch
+
+from nstkit.backbones.spec import parse_backbone
+from transfer.judges import networks
+from transfer.judges.networks import HUB_FILES, is_same_network, judging_specs, local_specs
+
+
+def test_only_what_lies_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: None)
+    assert list(local_specs()) == ["carried"]
+    (tmp_path / "checkpoints").mkdir()
+    file = tmp_path / "checkpoints" / HUB_FILES["squeezenet1_1"]
+    file.touch()
+    specs = local_specs()
+    assert list(specs) == ["squeezenet1_1", "carried"]
+    assert specs["squeezenet1_1"].path == file
+
+
+def test_same_network_by_name_and_file(tmp_path, checkpoint):
+    copy = tmp_path / "copy.pt"
+    copy.write_bytes(checkpoint.read_bytes())
+    specs = [parse_backbone(str(text)) for text in (checkpoint, checkpoint.parent, copy)]
+    assert all(is_same_network(a, b) for a in specs for b in specs)
+    vgg, file = parse_backbone("vgg19"), parse_backbone(f"vgg19@{copy}")
+    assert is_same_network(vgg, file)
+    assert not is_same_network(vgg, parse_backbone("vgg19@random"))
+    assert not is_same_network(vgg, parse_backbone("vgg16"))
+    assert not is_same_network(parse_backbone("carried"), specs[0])
+    assert not is_same_network(parse_backbone("carried"), vgg)
+
+
+def test_networks_are_those_named_or_those_that_lie_there(monkeypatch):
+    named = judging_specs(["vgg11@random:1", "carried"])
+    assert {label: spec.text for label, spec in named.items()} == {
+        "vgg11-random1": "vgg11@random:1",
+        "carried": "carried",
+    }
+    there = {"mine": parse_backbone("vgg11@random")}
+    monkeypatch.setattr(networks, "local_specs", lambda: there)
+    assert judging_specs() == there

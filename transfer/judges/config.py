@@ -1,0 +1,79 @@
+"""The settings of `python -m transfer.judges`, the only place where its defaults stand. No torch here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
+
+from nstkit.config import CommandConfig, RunSettings
+from nstkit.errors import UserError
+from nstkit.settings import Settings
+
+LEAST_PX = 96
+EXAMPLES = """
+  python -m transfer.judges result.png --content photo.jpg --style painting.jpg
+  python -m transfer.judges --validate          # which judge can be trusted?
+  python -m transfer.judges --validate --content photos/ --style paintings/ \\
+      --judge vgg19 squeezenet1_1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedSettings(Settings):
+    """Which pictures are judged, and what they were made from."""
+
+    picture: tuple[Path, ...] = ()
+    """Picture(s) to judge, or folder(s) of them. They may stand first, without the flag."""
+    content: tuple[Path, ...] = ()
+    """The photograph that they were painted from. With --validate it may be several, or folders; none given = sample
+    photographs."""
+    style: tuple[Path, ...] = ()
+    """The painting in whose style they were painted. With --validate it may be several, or folders; none given = drawn
+    ones."""
+    judge: tuple[str, ...] = ()
+    """Network(s) that judge, as after --backbone of `python -m transfer`. None given = the carried one, and those of
+    ImageNet VGG19 and SqueezeNet that lie on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSettings(Settings):
+    """How the judges themselves are tested, on pictures of known quality."""
+
+    validate: bool = False
+    """Test the judges in place of judging pictures."""
+    painter: tuple[str, ...] = ()
+    """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`."""
+    published: Path | None = None
+    """Folder of results that count as good, named CONTENT_STYLE.jpg."""
+    pairs: Annotated[int, Interval(ge=1)] = 8
+    """Most pairs of content and style; fewer than 4 allow no verdict."""
+    size: Annotated[int, Interval(ge=LEAST_PX)] = 256
+    """Longer side of the pictures [px]."""
+    steps: Annotated[int, Interval(ge=1)] = 60
+    """Evaluations of the loss for each painting."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgesConfig(CommandConfig):
+    """Judge finished pictures, made by any tool: every measure is printed as a table.
+
+    With --validate the judges are tested, and RUNS_DIR/judges/<run>/ says what each of them can tell apart.
+    """
+
+    judged: JudgedSettings = JudgedSettings()
+    validation: ValidationSettings = ValidationSettings()
+    run: RunSettings = RunSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        super().__post_init__()
+        if self.run.print_config:
+            return
+        judged, is_validation = self.judged, self.validation.validate
+        if is_validation and judged.picture:
+            raise UserError("pictures to judge and --validate were both given. Do one after the other.")
+        if not is_validation and not judged.picture:
+            raise UserError("nothing to do. Give PICTURE ... --content PHOTO --style PAINTING, or --validate.")
+        if not is_validation and (len(judged.content) != 1 or len(judged.style) != 1):
+            raise UserError("a picture is judged against one --content PHOTO and one --style PAINTING; give both.")

@@ -1,0 +1,66 @@
+"""Which networks judge: those that the user names, or whose weights lie on this machine; never the one that painted."""
+
+import filecmp
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
+
+HUB_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth"}
+"""Names that torchvision gives the files in torch's hub folder."""
+HF_REPOSITORIES = {"vgg19": "timm/vgg19.tv_in1k"}
+
+
+def judging_specs(texts: Sequence[str] = ()) -> dict[str, BackboneSpec]:
+    """Return the judging networks by label.
+
+    Args:
+        texts: as after `--backbone`. None given = ImageNet VGG19 and SqueezeNet where their weights lie on this machine
+            already (nothing is downloaded), and the backbone that the package carries.
+
+    Raises:
+        UserError: for a file that is not there, or weights that are none.
+    """
+    if not texts:
+        return local_specs()
+    specs = [parse_backbone(text) for text in texts]
+    return {spec.label: spec for spec in specs}
+
+
+def local_specs() -> dict[str, BackboneSpec]:
+    """Return the judging networks that are there, by label: ImageNet VGG19 and SqueezeNet, and the carried backbone."""
+    files = {name: path for name in HUB_FILES if (path := _local_file(name)) is not None}
+    specs = {name: BackboneSpec(f"{name}@{path}", name, "file", path) for name, path in files.items()}
+    return {**specs, "carried": BackboneSpec("carried", None, "file", CARRIED)}
+
+
+def _local_file(name: str) -> Path | None:
+    """Return the file of a network's ImageNet weights, None where this machine has none."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / HUB_FILES[name]
+    if path.is_file():
+        return path
+    if name in HF_REPOSITORIES:
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(HF_REPOSITORIES[name], "model.safetensors")
+        return Path(cached) if isinstance(cached, str) else None
+    return None
+
+
+def is_same_network(a: BackboneSpec, b: BackboneSpec) -> bool:
+    """Return whether two specs name the same weights, as far as names and files tell."""
+    if a.path is not None and b.path is not None:
+        return _is_same_file(a.path, b.path)
+    if CARRIED in (a.path, b.path) or a.name is None or b.name is None:
+        return False
+    if "random" in (a.weights, b.weights):
+        return (a.name, a.weights, a.seed) == (b.name, b.weights, b.seed)
+    # `vgg19` and `vgg19@FILE`: the file may hold the published weights, and no judge is better than a partial one.
+    return a.name.partition(".")[0] == b.name.partition(".")[0]
+
+
+def _is_same_file(a: Path, b: Path) -> bool:
+    a, b = (path / "model.safetensors" if path.is_dir() else path for path in (a, b))
+    return a.resolve() == b.resolve() or filecmp.cmp(a, b, shallow=False)

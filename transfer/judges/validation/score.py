@@ -1,0 +1,214 @@
+"""Every judge over cases of known quality: `judge_cases`, then `summarise` into a `Validity` each."""
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+from nstkit.measure import Aspect, Measure
+from transfer.judges.artefacts import GUARDS
+from transfer.judges.identification import STYLE
+from transfer.judges.trust import Validity, ranked
+from transfer.judges.validation.auc import Groups, auc, auc_by_kind, interval, overall, rank_correlation
+from transfer.judges.validation.cases import KINDS, Case, Question
+
+QUESTIONS: Mapping[Aspect, Question] = {
+    "style": "style",
+    "colour": "style",
+    "texture": "style",
+    "content": "content",
+    "artefacts": "artefacts",
+}
+"""What a measure is asked about, by its aspect: colours and textures are those of the style."""
+
+GUARD_NAMES = frozenset(guard.name for guard in GUARDS)
+
+JudgedCase = tuple[Case, float]
+"""A case and a judge's value of it; higher = better."""
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """What is asked: a panel."""
+
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """What `judge` returns."""
+
+    def judge(self, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
+        """Return every measure's value of a picture."""
+
+
+def is_asked(name: str, case: Case, partial: Mapping[str, Collection[str]] = MappingProxyType({})) -> bool:
+    """Return whether a judge is asked about a case.
+
+    Args:
+        name: of the measure.
+        case: about which. Not about what the judge's own network painted; guards about what they guard against.
+        partial: labels of the judging networks that are the painter's own, by the painter's label.
+    """
+    if labels := partial.get(case.painter):
+        network = name.partition("@")[2]
+        if network in labels or name == STYLE.name:  # the mean over the networks
+            return False
+    if name not in GUARD_NAMES or case.expected("artefacts") is not False:
+        return True
+    return name in KINDS[case.kind].guards
+
+
+def judge_cases(
+    panel: Judges,
+    cases: Iterable[Case],
+    partial: Mapping[str, Collection[str]] = MappingProxyType({}),
+    advance: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Return every measure's values of the cases, in their order; nan where it has none or is not asked.
+
+    Args:
+        panel: the judges.
+        cases: pictures of known quality. The same tensors in two cases are judged once.
+        partial: as `is_asked` has it.
+        advance: called behind each case.
+    """
+    values: dict[str, list[float]] = {measure.name: [] for measure in panel.measures}
+    seen: dict[tuple[int, ...], dict[str, float]] = {}
+    kept = []  # so that no two pictures can have one identity
+    for case in cases:
+        pictures = (case.picture, case.content, case.style)
+        key = tuple(map(id, pictures))
+        if key not in seen:
+            seen[key] = _judge(panel, case)
+            kept.append(pictures)
+        for name, column in values.items():
+            column.append(seen[key].get(name, math.nan) if is_asked(name, case, partial) else math.nan)
+        advance()
+    return values
+
+
+def _judge(panel: Judges, case: Case) -> dict[str, float]:
+    try:
+        return panel.judge(case.picture, case.content, case.style)
+    except ValueError:  # too small for some judge
+        return {}
+
+
+def summarise(
+    measures: Iterable[Measure], cases: Sequence[Case], values: Mapping[str, Sequence[float]]
+) -> dict[str, Validity]:
+    """Return what each judge can tell apart, by its name.
+
+    Args:
+        measures: say which direction is good, and what they are asked about.
+        cases: that were judged.
+        values: of each measure, in the order of the cases.
+    """
+    return {measure.name: _summary(measure, cases, values[measure.name]) for measure in measures}
+
+
+def _summary(measure: Measure, cases: Sequence[Case], values: Sequence[float]) -> Validity:
+    question = QUESTIONS[measure.aspect]
+    sign = 1 if measure.higher_is_better else -1
+    judged = [(case, sign * value) for case, value in zip(cases, values, strict=True)]
+    main = [(case, value) for case, value in judged if not case.series and not math.isnan(value)]
+    kinds, table = auc_by_kind(_groups(main, question))
+    columns = np.split(table, len(kinds), axis=1) if kinds else []
+    good, bad = ([value for case, value in main if case.expected(question) is wanted] for wanted in (True, False))
+    low, high = interval(table)
+    return Validity(
+        name=measure.name,
+        aspect=question,
+        auc=overall(table),
+        low=low,
+        high=high,
+        pooled=auc(good, bad),
+        frauds={
+            kind: (overall(column), *interval(column))
+            for kind, column in zip(kinds, columns, strict=True)
+            if not np.isnan(column).all()
+        },
+        goods=_by_good_kind(main, question),
+        dose=_doses(judged, question),
+        changes=_changes(judged, [value for _, value in main]),
+        pairs=len({case.pair for case, _ in main}),
+    )
+
+
+def _groups(main: Sequence[JudgedCase], question: Question) -> Groups:
+    """Return each pair's values of good pictures, and of frauds by kind."""
+    groups: dict[str, tuple[list[float], dict[str, list[float]]]] = {}
+    for case, value in main:
+        good, frauds = groups.setdefault(case.pair, ([], {}))
+        if case.expected(question) is True:
+            good.append(value)
+        elif case.expected(question) is False:
+            frauds.setdefault(case.kind, []).append(value)
+    return list(groups.values())
+
+
+def _by_good_kind(main: Sequence[JudgedCase], question: Question) -> dict[str, float]:
+    """Return the AUC of each kind of good picture against all the frauds of its pair."""
+    kinds = dict.fromkeys(case.kind for case, _ in main if case.expected(question) is True)
+    means = {}
+    for kind in kinds:
+        rest = [(case, value) for case, value in main if case.kind == kind or case.expected(question) is not True]
+        means[kind] = overall(auc_by_kind(_groups(rest, question))[1])
+    return _without_nan(means)
+
+
+def _doses(judged: Sequence[JudgedCase], question: Question) -> dict[str, float]:
+    """Return the rank correlation with each series' dose of style, mean over pairs: falling is right for content."""
+    if question == "artefacts":
+        return {}
+    steps = [(case, value) for case, value in judged if case.series.startswith("dose/")]
+    steps.sort(key=lambda step: (step[0].series, step[0].pair))
+    correlations: dict[str, list[float]] = {}
+    for (series, _), group in itertools.groupby(steps, lambda step: (step[0].series, step[0].pair)):
+        members = list(group)
+        correlation = rank_correlation([case.amount for case, _ in members], [value for _, value in members])
+        name = series.removeprefix("dose/")
+        correlations.setdefault(name, []).append(-correlation if question == "content" else correlation)
+    return _without_nan({name: _mean(values) for name, values in correlations.items()})
+
+
+def _changes(judged: Sequence[JudgedCase], main: Sequence[float]) -> dict[str, float]:
+    """Return the mean change by exposure and by size, in standard deviations of the values of all cases."""
+    spread = float(np.std(main)) if main else 0.0
+    if spread == 0:
+        return {}
+    unchanged = {(case.pair, case.kind): value for case, value in judged if not case.series}
+    changes: dict[str, list[float]] = {}
+    for case, value in judged:
+        if case.series in ("exposure", "size"):
+            changes.setdefault(case.series, []).append(abs(value - unchanged[case.pair, case.kind]) / spread)
+    return _without_nan({series: _mean(values) for series, values in changes.items()})
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of what is not nan."""
+    return float(np.mean([value for value in values if not math.isnan(value)] or [math.nan]))
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def format_table(table: Mapping[str, Validity]) -> str:
+    """Return the verdicts as text, a row a judge, best first within each aspect."""
+    width = max([len("judge"), *map(len, table)])
+    lines = [
+        f"{'judge':{width}s}  {'about':9s}  {'AUC':>4s} {'95 %':>12s}  verdict  {'worst fraud':22s}   dose  expo  size"
+    ]
+    for judge in ranked(table):
+        worst = f"{judge.worst} {judge.frauds[judge.worst][0]:.2f}" if judge.worst else ""
+        bounds = f"{judge.low:.2f} to {judge.high:.2f}"
+        dose = judge.dose.get("quilt", math.nan)
+        changes = "  ".join(f"{judge.changes.get(series, math.nan):4.2f}" for series in ("exposure", "size"))
+        lines.append(
+            f"{judge.name:{width}s}  {judge.aspect:9s}  {judge.auc:4.2f} {bounds:>12s}  {judge.verdict:7s}  "
+            f"{worst:22s}  {dose:5.2f}  {changes}"
+        )
+    return "\n".join(lines)
