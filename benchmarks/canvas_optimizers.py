@@ -17,12 +17,13 @@ from results_file import write_results
 from torch import Tensor
 
 from nstkit import hardware
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.pictures import read_picture, to_tensor
-from transfer.config import TransferConfig
-from transfer.objective import Objective
-from transfer.painting import paint
-from transfer.sample import sample_content, sample_style
+from nstkit.sample import sample_content, sample_style
+from transfer.painting.loop import paint
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
+from transfer.painting.settings import PaintSettings
 
 CHECKPOINTS = (10, 25, 50, 100, 150)
 
@@ -51,18 +52,18 @@ def main() -> None:
     backbone = load_backbone(settings.backbone).to(device)
     content = read_picture(settings.content) if settings.content else sample_content()
     style = read_picture(settings.style) if settings.style else sample_style()
-    pair = [to_tensor(picture, settings.size).to(device) for picture in (content, style)]
-    config = TransferConfig(steps=CHECKPOINTS[-1], canvas="pixels").resolved()
-    objective = Objective(backbone, *pair, config, precision)
+    scene = Scene(to_tensor(content, settings.size), to_tensor(style, settings.size)).to(device)
+    shared = PaintSettings.of(steps=CHECKPOINTS[-1], canvas="pixels", precision=precision)
+    objective = Objective(backbone, scene, shared.resolved().losses, precision)
 
     results = {}
     for name in ("lbfgs", "adam"):
-        config = TransferConfig(steps=CHECKPOINTS[-1], optimizer=name, canvas="pixels").resolved()
+        painting = shared.changed(optimizer=name).resolved()
         losses: list[float] = []
-        paint(*pair, backbone, config, precision, lambda step, losses=losses: losses.append(step.scalars["loss/total"]))
+        paint(scene, backbone, painting, lambda step, losses=losses: losses.append(step.scalars["loss/total"]))
         results[f"nstkit {name}"] = {"curve": lowest(losses), "saved": min(losses)}
     for search in (None, "strong_wolfe"):
-        results[f"torch lbfgs {search or 'no line search'}"] = run_torch(objective, pair[0], search)
+        results[f"torch lbfgs {search or 'no line search'}"] = run_torch(objective, scene.frame, search)
 
     print(f"{'optimizer':28s}" + "".join(f"{k:>9d}" for k in CHECKPOINTS) + "   saved")
     for name, result in results.items():

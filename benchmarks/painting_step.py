@@ -17,12 +17,13 @@ import tyro
 from results_file import write_results
 
 from nstkit import hardware
-from nstkit.backbones.features import Backbone
-from nstkit.backbones.load import load_backbone
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.prepare import load_backbone
 from nstkit.pictures import to_tensor
-from transfer.config import TransferConfig
-from transfer.objective import Objective
-from transfer.sample import sample_content, sample_style
+from nstkit.sample import sample_content, sample_style
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
+from transfer.painting.settings import PaintSettings
 
 FORMATS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 
@@ -53,7 +54,8 @@ def main() -> None:
         for precision in ("fp32", "bf16"):
             for format_name, memory_format in FORMATS.items():
                 backbone = load_backbone(name).to(device).to_memory_format(memory_format)
-                objective = Objective(backbone, content, style, TransferConfig().resolved(), precision)
+                losses = PaintSettings().resolved().losses
+                objective = Objective(backbone, Scene(content, style), losses, precision)
 
                 def ours(objective: Objective = objective) -> None:
                     canvas = content.clone().requires_grad_(True)

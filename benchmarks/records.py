@@ -18,8 +18,7 @@ import tyro
 from results_file import write_results
 
 from nstkit.checkpoint import read_checkpoint
-
-ABOUT_PLACES = ("data_dir", "runs_dir", "run_name", "resume", "final_fit")
+from nstkit.model_card import ABOUT_PLACES
 
 
 @dataclass(frozen=True)

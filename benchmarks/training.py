@@ -24,8 +24,8 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,7 +38,9 @@ from torchvision import transforms
 
 from nstkit import hardware
 from nstkit.backbones.initialise import kaiming_init
+from nstkit.backbones.spec import Norm
 from nstkit.backbones.vgg import VGG
+from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset
 from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
@@ -56,15 +58,15 @@ MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 class Settings:
     """Time training steps of VGG19 at 32 px."""
 
-    norm: tuple[str, ...] = ("batch", "none")
-    """batch, none."""
+    norm: tuple[Norm, ...] = ("batch", "none")
+    """With batch norm, without."""
     batch_size: tuple[int, ...] = (128,)
     """Pictures a step."""
     compile: tuple[bool, ...] = (False,)
     """Whether ours is compiled."""
     steps: int = 12
     """Timed steps, after three that are not."""
-    peer: tuple[str, ...] = ("fp32", "amp")
+    peer: tuple[Literal["fp32", "amp"], ...] = ("fp32", "amp")
     """Which plain loops to run beside it; none given = none."""
     workers: int = min(8, os.cpu_count() or 1)
     """Of the plain loop's DataLoader."""
@@ -75,7 +77,7 @@ class Job:
     """One row of the table."""
 
     kind: str
-    norm: str
+    norm: Norm
     batch_size: int
     is_compiled: bool
     steps: int
@@ -88,9 +90,9 @@ def main() -> None:
     jobs = []
     for norm in settings.norm:
         for batch_size in settings.batch_size:
-            common = {"norm": norm, "batch_size": batch_size, "steps": settings.steps, "workers": settings.workers}
-            jobs += [Job(kind="ours", is_compiled=is_compiled, **common) for is_compiled in settings.compile]
-            jobs += [Job(kind=f"peer {kind}", is_compiled=False, **common) for kind in settings.peer]
+            ours = Job("ours", norm, batch_size, False, settings.steps, settings.workers)
+            jobs += [replace(ours, is_compiled=is_compiled) for is_compiled in settings.compile]
+            jobs += [replace(ours, kind=f"peer {kind}") for kind in settings.peer]
     print(f"{'':12s}{'norm':>6s}{'batch':>6s}{'compiled':>9s}{'pictures/s':>11s}{'spread':>8s}{'of roof':>8s}"
           f"{'data':>7s}{'MiB':>8s}{'ours/it':>8s}")  # fmt: skip
     rows: list[dict[str, Any]] = []
@@ -119,12 +121,9 @@ def measure(job: Job) -> dict[str, Any]:
     flops = count_flops(VGG("vgg19", norm=job.norm, classes=CLASSES), torch.rand(2, 3, SIDE_PX, SIDE_PX)) / 2
     model.to(device)
     begin_memory(device)
-    if job.kind == "ours":
-        precision = hardware.choose_precision("auto", device)
-        steps = run_ours(job, model, images, labels, device, precision)
-    else:
-        precision = hardware.choose_precision("auto", device) if job.kind == "peer amp" else "fp32"
-        steps = run_peer(job, model, images, labels, device, precision)
+    precision = "fp32" if job.kind == "peer fp32" else hardware.choose_precision("auto", device)
+    run_steps = run_ours if job.kind == "ours" else run_peer
+    steps = run_steps(job, model, images, labels, device, precision)
     data_s, step_s = zip(*(times for number, times in enumerate(steps) if number >= 3), strict=True)
     median_s = statistics.median(step_s)
     quartiles = statistics.quantiles(step_s, n=4)
@@ -141,14 +140,14 @@ def measure(job: Job) -> dict[str, Any]:
 
 
 def run_ours(
-    job: Job, model: nn.Module, images: np.ndarray, labels: torch.Tensor, device: torch.device, precision: str
+    job: Job, model: nn.Module, images: np.ndarray, labels: torch.Tensor, device: torch.device, precision: Precision
 ) -> Iterator[tuple[float, float]]:
     """Yield seconds for data and for all of each step of this trainer."""
     part = LabelledImages(torch.from_numpy(images), labels)
     few = part.take(torch.arange(CLASSES))
     data: Dataset = build_dataset("random", tuple(map(str, range(CLASSES))), part, few, few).to(device)
     steps_an_epoch = PICTURES // job.batch_size
-    config = TrainConfig(norm=job.norm, batch_size=job.batch_size, compile=job.is_compiled).resolved(steps_an_epoch)
+    config = TrainConfig.of(norm=job.norm, batch_size=job.batch_size, compile=job.is_compiled).resolved(steps_an_epoch)
     model = prefer_memory_format(model, data, precision)
     training = prepare_training(model, config, steps_an_epoch, CLASSES, precision)
     memory_format = hardware.memory_format_of(model.parameters())
@@ -179,7 +178,7 @@ class Pictures(torch.utils.data.Dataset):
 
 
 def run_peer(
-    job: Job, model: nn.Module, images: np.ndarray, labels: torch.Tensor, device: torch.device, precision: str
+    job: Job, model: nn.Module, images: np.ndarray, labels: torch.Tensor, device: torch.device, precision: Precision
 ) -> Iterator[tuple[float, float]]:
     """Yield seconds for data and for all of each step of a plain loop."""
     loader = DataLoader(
@@ -216,7 +215,7 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def matrix_rate(device: torch.device, precision: str) -> float:
+def matrix_rate(device: torch.device, precision: Precision) -> float:
     """Return FLOP/s of a large matrix product, the best of five."""
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device, dtype=hardware.DTYPES[precision]) for _ in range(2))

@@ -1,0 +1,93 @@
+"""Which cells there are, by what they are told apart, and how they are kept."""
+
+import pytest
+import torch
+
+from nstkit.errors import UserError
+from transfer.study.cells import Store, list_cells, read_grid_pairs
+from transfer.study.config import GridSettings, StudyConfig
+
+
+@pytest.fixture
+def study(pictures, checkpoint):
+    """Return the settings of a study of two contents, two styles and a tiny network."""
+
+    def make(**given):
+        folders = {"content": (pictures / "content",), "style": (pictures / "style",), "backbone": (str(checkpoint),)}
+        return StudyConfig.of(**{**folders, "size": (48,), "device": "cpu", "precision": "fp32", **given})
+
+    return make
+
+
+def test_every_network_pair_size_variant_weight_and_seed_is_a_cell(study, checkpoint):
+    config = study(
+        backbone=(str(checkpoint), "vgg11@random:3"),
+        size=(48, 64),
+        variant=("a:", "b: --optimizer adam"),
+        style_weight=(3.0, 30.0),
+        seeds=(0, 1, 2),
+    )
+    cells = list(list_cells(config))
+    assert len(cells) == 2 * 4 * 2 * 2 * 2 * 3
+    assert len({cell.key([]) for cell in cells}) == len(cells)
+    labels = [cell.about["backbone"] for cell in cells]
+    assert labels == sorted(labels, key=labels.index)  # the cells of one network stand together
+    assert {cell.about["style_weight"] for cell in cells} == {3.0, 30.0}
+    assert {(cell.painting.seed, cell.about["seed"]) for cell in cells} == {(0, 0), (1, 1), (2, 2)}
+
+
+def test_weight_of_the_variant_stays_where_the_grid_names_none(study):
+    (*_, cell) = list_cells(study(variant=("strong: --style-weight 30",)))
+    assert cell.painting.losses.style_weight == 30
+
+
+@pytest.mark.parametrize(
+    ("pairing", "expected"),
+    [("all", ["boat-dots", "boat-waves", "house-dots", "house-waves"]), ("matched", ["boat-dots", "house-waves"])],
+)
+def test_pairs_are_all_or_matched(pairing, expected, pictures):
+    grid = GridSettings(content=(pictures / "content",), style=(pictures / "style",), pairing=pairing)
+    assert [pair.name for pair in read_grid_pairs(grid)] == expected
+
+
+def test_fewer_styles_than_contents_are_used_again(pictures):
+    grid = GridSettings(content=(pictures / "content",), style=(pictures / "style" / "dots.jpg",), pairing="matched")
+    assert [pair.name for pair in read_grid_pairs(grid)] == ["boat-dots", "house-dots"]
+
+
+def test_key_follows_pictures_network_settings_and_judges(study, pictures, checkpoint, tmp_path, draw_picture):
+    def key(judges=(), **given):
+        return next(list_cells(study(**given))).key(list(judges))
+
+    same = key()
+    assert key() == same
+    assert key(steps=151) != same
+    assert key(seeds=(1,)) != same
+    assert key(size=(49,)) != same
+    assert key(variant=("default: --padding replicate",)) != same
+    assert key(variant=("of another name:",)) == same  # what it is called changes no picture
+    assert key(judges=("vgg19",)) != same
+    picture = tmp_path / "boat.png"
+    draw_picture((60, 48), 9).save(picture)
+    assert key(content=(picture,)) != same
+    trained_on = tmp_path / "ckpt.pt"
+    trained_on.write_bytes(checkpoint.read_bytes())
+    before = key(backbone=(str(trained_on),))
+    torch.save({**torch.load(checkpoint, weights_only=True), "classes": ["x", "y", "z"]}, trained_on)
+    assert key(backbone=(str(trained_on),)) != before
+
+
+def test_missing_picture_is_found_before_any_painting(study, tmp_path):
+    with pytest.raises(UserError, match="no such picture"):
+        list(list_cells(study(content=(tmp_path / "gone.png",))))
+
+
+def test_cell_is_found_once_it_is_whole(tmp_path, draw_picture):
+    store, picture = Store(tmp_path), draw_picture((20, 12))
+    assert store.find("abc") is None
+    store.keep("abc", {"loss/style": 0.5, "trace": [[1, 0.1, 2.0]]}, picture)
+    row, again = store.find("abc")
+    assert row == {"loss/style": 0.5, "trace": [[1, 0.1, 2.0]]}
+    assert again.tobytes() == picture.tobytes()
+    (tmp_path / "cells" / "abc.json").unlink()
+    assert store.find("abc") is None

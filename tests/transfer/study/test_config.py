@@ -1,0 +1,65 @@
+"""The settings of a study: the grid, and its variants."""
+
+import pytest
+
+from nstkit.config import RunSettings
+from nstkit.errors import UserError
+from transfer.study.config import GridSettings, StudyConfig
+
+RUN = RunSettings(device="cpu", precision="fp32")
+
+
+def test_variants_are_flags_of_the_painter_read_by_its_own_parser():
+    grid = GridSettings(
+        variant=("default:", "adam: --optimizer adam --lr 0.1 --style-taps relu1_1 relu2_1=0.5"), steps=7
+    )
+    default, adam = grid.variants(RUN).values()
+    assert list(grid.variants(RUN)) == ["default", "adam"]
+    assert (default.optimization.steps, default.run.device, default.run.precision) == (7, "cpu", "fp32")
+    assert default.optimization.optimizer is None
+    assert (adam.optimization.optimizer, adam.optimization.lr, adam.optimization.steps) == ("adam", 0.1, 7)
+    assert adam.losses.style_taps == ("relu1_1", "relu2_1=0.5")
+
+
+def test_variant_beats_the_steps_of_the_grid_and_may_change_the_network():
+    grid = GridSettings(variant=("long: --steps 30 --pooling avg --swap relu1_1@random",), steps=7)
+    (variant,) = grid.variants(RUN).values()
+    assert variant.optimization.steps == 30
+    assert variant.network.loading["pooling"] == "avg"
+    assert variant.network.loading["swap"] == ("relu1_1@random",)
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("a: --size 64", "--size cannot differ by variant"),
+        ("a: --seed 3 --backbone vgg19", "--backbone, --seed cannot differ by variant"),
+        ("a: --steps 0", r"not allowed: --steps 0 \(at least 1\)"),
+        ("a: --optimizer lbfgs --jitter 3", "lbfgs cannot use"),
+    ],
+)
+def test_variant_that_cannot_be_is_refused(variant, message):
+    with pytest.raises(UserError, match=message):
+        GridSettings(variant=(variant,)).variants(RUN)
+
+
+def test_unknown_flag_of_a_variant_ends_with_code_2_and_names_it(capsys):
+    with pytest.raises(SystemExit) as end:
+        GridSettings(variant=("a: --optimiser adam",)).variants(RUN)
+    assert end.value.code == 2
+    assert "--optimiser" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"variant": ("a:", "b:", "a: --lr 1")}, "two are named a"),
+        ({"seeds": ()}, "--seeds without a value"),
+        ({"backbone": ()}, "--backbone without a value"),
+        ({"size": (8,)}, r"--size 8 \(at least 32\)"),
+        ({"style_weight": (-1.0,)}, r"--style-weight -1.0 \(at least 0\)"),
+    ],
+)
+def test_grid_that_cannot_be_is_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        StudyConfig.of(**wrong)

@@ -1,0 +1,1 @@
+"""Many pictures by many networks, compared: `python -m transfer.study`."""

@@ -1,0 +1,31 @@
+"""python -m transfer.study: many pictures by many networks, compared; see --help."""
+
+import json
+
+from nstkit.config import parse, settings_of
+from nstkit.errors import run_command
+from transfer.study.config import EXAMPLES, StudyConfig
+
+
+def main() -> None:
+    """Parse, list the cells, paint and judge those that are not finished."""
+    asked = parse(StudyConfig, "transfer.study", examples=EXAMPLES)
+    # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
+    from nstkit.hardware import choose_machine
+    from nstkit.runs import open_run
+    from transfer.study.cells import list_cells
+    from transfer.study.grid import run_grid
+
+    machine = choose_machine(asked.run)
+    config = asked.changed(**machine.settings)
+    if config.run.print_config:
+        print(json.dumps(settings_of(config), indent=2))
+        return
+    cells = list(list_cells(config))
+    slug = f"{len(config.grid.backbone)}-networks-{len(cells)}-cells"
+    with open_run(config, machine.device, "study", slug, given=asked, may_continue=True) as run:
+        run_grid(run, cells, config, machine)
+
+
+if __name__ == "__main__":
+    run_command(main)

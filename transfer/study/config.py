@@ -1,0 +1,102 @@
+"""The settings of `python -m transfer.study`, the only place where its defaults stand. No torch here."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from nstkit.config import CommandConfig, RunSettings, read_command_line, settings_to_flags
+from nstkit.errors import UserError
+from nstkit.settings import Settings
+from transfer.config import JudgingSettings, TransferConfig
+
+Pairing = Literal["all", "matched"]
+
+EXAMPLES = """
+  python -m transfer.study --backbone carried vgg19@random --size 192
+  python -m transfer.study --backbone a.pt b.pt --content photos/ \\
+      --style paintings/ --style-weight 3 10 30 --run-name compared
+  python -m transfer.study --variant "spectrum:" "pixels: --canvas pixels"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSettings(Settings):
+    """What is painted: every network x pair x size x variant x style weight x seed is one cell of the grid."""
+
+    backbone: tuple[str, ...] = ("carried",)
+    """Network(s), as in `python -m transfer`."""
+    content: tuple[Path, ...] = ()
+    """Picture(s) or folder(s) of them. None given = a sample photograph."""
+    style: tuple[Path, ...] = ()
+    """Picture(s) or folder(s) of them. None given = a drawn sample."""
+    pairing: Pairing = "all"
+    """all paints every content in every style; matched paints the first content in the first style, and so on."""
+    size: tuple[Annotated[int, Interval(ge=32)], ...] = (256,)
+    """Longer side(s) of result and style [px]."""
+    variant: tuple[str, ...] = ("default:",)
+    """NAME: FLAGS, the flags being those of `python -m transfer` in which this variant differs."""
+    style_weight: tuple[Annotated[float, Interval(ge=0)], ...] = ()
+    """Weight(s) of the style loss. None given = that of the variant."""
+    seeds: tuple[Annotated[int, Interval(ge=0)], ...] = (0,)
+    """Seed(s) of noise and jitter."""
+    steps: Annotated[int, Interval(ge=1)] = 150
+    """Evaluations of the loss, where a variant does not say otherwise."""
+    arch: str | None = None
+    """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
+    columns: Annotated[int, Interval(ge=1)] = 6
+    """Pictures in a row of the sheet."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty grid, and variants of one name."""
+        super().__post_init__()
+        for name in ("backbone", "size", "variant", "seeds"):
+            if not getattr(self, name):
+                raise UserError(f"--{name} without a value. Give one or more.")
+        names = [variant.partition(":")[0] for variant in self.variant]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"--variant: two are named {', '.join(twice)}. Give each its own name, as in NAME: FLAGS.")
+
+    def variants(self, run: RunSettings) -> dict[str, TransferConfig]:
+        """Return the settings of each variant by its name, read by the parser of `python -m transfer`.
+
+        Args:
+            run: where to compute.
+
+        Raises:
+            UserError: for values that are not allowed, or flags that the grid itself sets.
+            SystemExit: (code 2) for words that the parser cannot read.
+        """
+        shared = {"steps": self.steps, "device": run.device, "precision": run.precision, "arch": self.arch}
+        variants = {}
+        for text in self.variant:
+            name, _, flags = text.partition(":")
+            words = [*settings_to_flags(TransferConfig, shared), *shlex.split(flags)]
+            variants[name] = read_command_line(TransferConfig, f"transfer.study --variant '{name}: ...'", words)
+            if changed := [flag for flag in RESERVED if _is_changed(variants[name], flag)]:
+                raise UserError(
+                    f"--variant {text}: --{', --'.join(changed)} cannot differ by variant. Give it to the study itself."
+                )
+        return variants
+
+
+RESERVED = ("backbone", "content", "style", "out", "size", "seed", "mode", "list_taps", "judge", "judge_style")
+
+
+def _is_changed(config: TransferConfig, name: str) -> bool:
+    return config.flat()[name] != TransferConfig().flat()[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(CommandConfig):
+    """Paint a grid of pictures, judge them all alike, and write RUNS_DIR/study/<run>/.
+
+    The folder holds results.csv, a sheet of all pictures, and one picture and one file of numbers a cell. The same
+    command with the same --run-name goes on where it was stopped: cells that are finished are not painted again.
+    """
+
+    grid: GridSettings = GridSettings()
+    judging: JudgingSettings = JudgingSettings()
+    run: RunSettings = RunSettings()

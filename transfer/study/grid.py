@@ -1,0 +1,163 @@
+"""The grid painted, cell by cell: skipped where it is finished, judged by the same judges, laid out on one sheet."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.batchnorm import settled
+from nstkit.backbones.prepare import load_backbone
+from nstkit.backbones.spec import BackboneSpec
+from nstkit.config import Precision
+from nstkit.errors import UserError
+from nstkit.figures.compose import Tile, contact_sheet
+from nstkit.files import write_csv
+from nstkit.hardware import Machine
+from nstkit.pictures import list_pictures, read_picture, save_picture, to_picture, to_tensor
+from nstkit.runs import Run
+from transfer.config import JudgingSettings
+from transfer.judges.panel import Panel, load_panel
+from transfer.painting.loop import Painting, Step, paint
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
+from transfer.painting.settings import LossSettings
+from transfer.study.cells import Cell, Row, Store
+from transfer.study.config import StudyConfig
+
+TRACED_STEPS = (10, 25, 50, 75, 100, 150, 200, 300)  # after which the cost of the canvas is noted
+COST = LossSettings(content_weight=1.0, style_weight=10.0, tv_weight=0.0)  # what all cells are compared by
+GAP_PX = 8  # between the pictures of the sheet
+FAILED_PX = 64  # side of the blank tile of a cell that could not be painted
+
+
+def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine) -> list[Row]:
+    """Paint, judge and keep every cell that is not finished; return the rows of all, in order.
+
+    Args:
+        run: open, in the study's folder.
+        cells: those of one network together.
+        config: of the study.
+        machine: where to compute.
+    """
+    store, painter = Store(run.folder), Painter(config.judging, machine)
+    rows: list[Row] = []
+    tiles: list[Tile] = []
+    try:
+        for position, cell in enumerate(cells, start=1):
+            key = cell.key(list(config.judging.judge))
+            finished = store.find(key)
+            row, picture = painter.paint(cell) if finished is None else finished
+            if finished is None and "error" not in row:
+                store.keep(key, row, picture)
+            print(f"[{position}/{len(cells)}] {describe(row)}{'' if finished is None else '  (finished before)'}")
+            run.log(position, {name: value for name, value in row.items() if "/" in name and value is not None})
+            rows.append(row)
+            tiles.append(Tile(picture, captions(row)))
+    finally:
+        if rows:
+            # What holds lists, such as the trace, stays in the cells' own files.
+            table = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows]
+            write_csv(run.folder / "results.csv", table)
+            sheet = contact_sheet(tiles, config.grid.columns, gap_px=GAP_PX, margin_px=GAP_PX)
+            save_picture(sheet, run.folder / "sheet.png")
+            run.show_picture("image/sheet", to_tensor(sheet), len(rows))
+    return rows
+
+
+class Painter:
+    """Paints cells; keeps the last network and its judges loaded."""
+
+    def __init__(self, judging: JudgingSettings, machine: Machine) -> None:
+        self._judging, self._machine = judging, machine
+        self._loaded: tuple[tuple[object, ...], Backbone] | None = None
+        self._panel: tuple[tuple[BackboneSpec, int], Panel] | None = None
+
+    def paint(self, cell: Cell) -> tuple[Row, Image.Image]:
+        """Return what was measured of a cell, and its picture; the reason under `error` where it cannot be painted."""
+        row: Row = dict(cell.about)
+        scene = cell.pair.scene(cell.size_px, self._machine.device)
+        try:
+            backbone = self._backbone(cell)
+            settings = cell.painting.changed(precision=self._machine.precision)
+            settings = settings.resolved(scene.mode, cell.size_px, backbone.patch_px)
+            row["style_weight"] = settings.losses.style_weight
+            cost_of = build_cost(backbone, scene, self._machine.precision)
+            trace: list[tuple[int, float, float]] = []
+
+            def note(step: Step) -> None:
+                if step.number in TRACED_STEPS and step.canvas.shape == scene.frame.shape:
+                    trace.append((step.number, round(step.time_s, 2), round(cost_of(step.canvas), 4)))
+
+            painting = paint(scene, backbone, settings, note)
+        except UserError as error:
+            return {**row, "error": str(error)}, Image.new("RGB", (FAILED_PX, FAILED_PX), "white")
+        row |= measure(painting, scene, cost_of) | {"trace": trace} | self._judge(cell, scene, painting)
+        return row, to_picture(painting.image)
+
+    def _backbone(self, cell: Cell) -> Backbone:
+        wanted = (cell.spec, cell.network)
+        if self._loaded is None or self._loaded[0] != wanted:
+            self._loaded = None  # before the next one needs the memory
+            self._loaded = (wanted, load_backbone(cell.spec, **cell.network.loading).to(self._machine.device))
+        return self._loaded[1]
+
+    def _judge(self, cell: Cell, scene: Scene, painting: Painting) -> Row:
+        """Return every judge's value, none for `--judge none` or a picture that is too narrow."""
+        if self._judging.judge == ("none",) or scene.content is None or scene.style is None:
+            return {}
+        wanted = (cell.spec, cell.size_px)
+        if self._panel is None or self._panel[0] != wanted:
+            others = {path.stem: read_picture(path) for path in list_pictures(self._judging.judge_style)}
+            styles = {name: to_tensor(picture, cell.size_px) for name, picture in others.items()}
+            device = self._machine.device
+            self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))
+        try:
+            return dict(self._panel[1].judge(painting.image, scene.content, scene.style))
+        except ValueError as error:
+            return {"not judged": str(error)}
+
+
+def measure(painting: Painting, scene: Scene, cost_of: Callable[[Tensor], float]) -> Row:
+    """Return time, losses, and how far the picture is from flat and from the content."""
+    image = painting.image
+    losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
+    change = None if scene.content is None else float((image - scene.content).abs().mean())
+    effort = {"time_s": painting.time_s, "step": painting.number}
+    return {**effort, **losses, "cost": cost_of(image), "deviation": float(image.std()), "change": change}
+
+
+def build_cost(backbone: Backbone, scene: Scene, precision: Precision) -> Callable[[Float[Tensor, "1 3 h w"]], float]:
+    """Return the function of a picture by which all variants are compared, whatever each of them optimises.
+
+    It is the relative loss with content 1 and style 10, without total variation, at full size.
+    """
+    objective = Objective(settled(backbone, scene.pictures), scene, COST, precision)
+
+    @torch.no_grad()
+    def cost_of(image: Tensor) -> float:
+        return float(objective(image.contiguous())["loss/total"])
+
+    return cost_of
+
+
+def describe(row: Row) -> str:
+    """Return a line about a cell for the screen."""
+    about = f"{row['backbone']} {row['content']} x {row['style']} {row['size_px']} px {row['variant']}"
+    about += f" style weight {row['style_weight']:g} seed {row['seed']}" if row["style_weight"] is not None else ""
+    if "error" in row:
+        return f"{about}: {row['error']}"
+    judged = "".join(f"  {name} {row[f'judge/{name}']:.3f}" for name in ("style", "content") if f"judge/{name}" in row)
+    return f"{about}: style loss {row['loss/style']:.3g}  cost {row['cost']:.3g}  {row['time_s']:.1f} s{judged}"
+
+
+def captions(row: Row) -> tuple[str, ...]:
+    """Return the lines under a picture on the sheet."""
+    lines = [f"{row['backbone']} {row['size_px']} px", f"{row['content']} x {row['style']}", row["variant"]]
+    if "error" in row:
+        return (*lines, row["error"])
+    lines[2] += f" sw {row['style_weight']:g} seed {row['seed']}"
+    names = (("loss/style", "loss"), ("judge/style", "style"), ("judge/content", "content"))
+    return (*lines, " ".join(f"{short} {row[name]:.3f}" for name, short in names if name in row))
