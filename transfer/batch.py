@@ -5,16 +5,17 @@ from pathlib import Path
 
 import torch
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.config import Precision
 from nstkit.errors import uninterrupted
+from nstkit.hardware import Machine
 from nstkit.pictures import list_pictures, read_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.inside import draw_inside
 from transfer.judges.panel import Panel, load_panel
-from transfer.painting import paint
+from transfer.painting.loop import Painting, paint
+from transfer.painting.scene import Scene
 from transfer.pairs import Pair
 from transfer.report import Reporter, judges_line
 
@@ -25,32 +26,32 @@ def paint_pairs(
     pairs: list[Pair],
     config: TransferConfig,
     device: torch.device,
-    precision: Precision,
     panel: Panel | None,
 ) -> list[Path]:
-    """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths."""
+    """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths.
+
+    Args:
+        run: open.
+        backbone: on the device.
+        pairs: at least one.
+        config: resolved settings.
+        device: where to paint.
+        panel: who judges the pictures; None for nobody.
+    """
     reporter = Reporter(run, backbone, config, len(pairs))
     paths = []
     try:
         for pair in pairs:
-            content, style = (
-                None if picture is None else to_tensor(picture, config.size).to(device)
-                for picture in (pair.content, pair.style)
-            )
-            reporter.begin(pair, content, style)
-            painting = paint(content, style, backbone, config, precision, reporter.step)
-            is_judged = panel is not None and content is not None and style is not None
-            judged = judge(panel, painting.image, content, style) if is_judged else {}
+            scene = pair.scene(config.pictures.size, device)
+            reporter.begin(pair, scene)
+            painting = paint(scene, backbone, config.painting, reporter.step)
+            judged = {} if panel is None else judge(panel, painting.image, scene)
             with uninterrupted():
                 paths.append(reporter.end(pair, painting, judged))
                 if len(pairs) == 1:
-                    seen = {"content": content, "style": style, "result": painting.image}
-                    seen = {name: image for name, image in seen.items() if image is not None}
-                    reporter.show_inside(draw_inside(backbone, seen, config, precision))
-            cut = f"  interrupted at {painting.number} of {config.steps}" if painting.is_interrupted else ""
-            kind = "content" if style is None else "style"
-            print(f"{paths[-1]}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}")
-            if judged:
+                    reporter.show_inside(draw_inside(backbone, scene, painting.image, config.painting))
+            print(summary(paths[-1], painting, scene, config))
+            if panel is not None and judged:
                 print(f"judged:  {judges_line(judged, panel.measures)}")
             if painting.is_interrupted:
                 raise KeyboardInterrupt
@@ -61,22 +62,31 @@ def paint_pairs(
     return paths
 
 
-def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], device: torch.device) -> Panel | None:
+def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig) -> str:
+    """Return the line that says what has been painted."""
+    kind = "content" if scene.style is None else "style"
+    cut = f"  interrupted at {painting.number} of {config.optimization.steps}" if painting.is_interrupted else ""
+    return f"{path}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}"
+
+
+def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], machine: Machine) -> Panel | None:
     """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
 
     All pictures of the run are what a judge could take a picture for, and those of `--judge-style`.
     """
-    if config.judge == ("none",) or config.mode != "transfer":
+    judging, size_px = config.judging, config.pictures.size
+    if judging.judge == ("none",) or config.pictures.mode != "transfer":
         return None
-    others = {path.stem: read_picture(path) for path in list_pictures(config.judge_style)}
-    styles, contents = (
-        {name: to_tensor(picture, config.size) for name, picture in pictures.items()}
-        for pictures in (
-            {**others, **{pair.style_name: pair.style for pair in pairs}},
-            {pair.content_name: pair.content for pair in pairs},
-        )
+    others = {path.stem: read_picture(path) for path in list_pictures(judging.judge_style)}
+    styles = {**others, **{pair.style_name: pair.style for pair in pairs if pair.style is not None}}
+    contents = {pair.content_name: pair.content for pair in pairs if pair.content is not None}
+    panel = load_panel(
+        judging.judge,
+        painter=painter,
+        device=machine.device,
+        styles={name: to_tensor(picture, size_px) for name, picture in styles.items()},
+        contents={name: to_tensor(picture, size_px) for name, picture in contents.items()},
     )
-    panel = load_panel(config.judge, painter=painter, device=device, styles=styles, contents=contents)
     labels = ", ".join(network.label for network in panel.networks)
     for line in (labels, *panel.notes):
         if line:
@@ -84,10 +94,12 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair]
     return panel
 
 
-def judge(panel: Panel, picture: torch.Tensor, content: torch.Tensor, style: torch.Tensor) -> dict[str, float]:
-    """Return the judges' values, none for a picture too narrow for them."""
+def judge(panel: Panel, picture: torch.Tensor, scene: Scene) -> dict[str, float]:
+    """Return the judges' values, none for a picture that is too narrow for them or has no content or no style."""
+    if scene.content is None or scene.style is None:
+        return {}
     try:
-        return panel.judge(picture, content, style)
+        return panel.judge(picture, scene.content, scene.style)
     except ValueError as error:
         warnings.warn(f"not judged: {error}", stacklevel=2)
         return {}

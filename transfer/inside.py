@@ -12,14 +12,16 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from nstkit.backbones.features import Backbone
-from nstkit.config import Precision
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.batchnorm import settled
+from nstkit.figures.compose import Tile, contact_sheet
+from nstkit.figures.features import feature_sheet, filter_figure
+from nstkit.figures.gram import gram_sheet
 from nstkit.hardware import autocast
 from nstkit.pictures import shrink
-from nstkit.quality.figures import filter_figure
-from nstkit.quality.sheets import feature_sheet, gram_sheet
-from transfer.config import TransferConfig, split_weights
-from transfer.losses import gram_matrix
+from transfer.painting.losses.functions import gram_matrix
+from transfer.painting.scene import Scene
+from transfer.painting.settings import PaintSettings, split_weights
 
 CHANNELS = 16  # of a tap on a sheet
 LOOK_PX = 256  # longer side of the pictures that are looked at: the maps are shown far smaller
@@ -28,39 +30,32 @@ GAP_PX = 8
 
 @torch.no_grad()
 def draw_inside(
-    backbone: Backbone, pictures: dict[str, Float[Tensor, "1 3 _ _"]], config: TransferConfig, precision: Precision
+    backbone: Backbone, scene: Scene, result: Float[Tensor, "1 3 h w"], settings: PaintSettings
 ) -> Iterator[tuple[str, Image.Image]]:
     """Yield tags and sheets.
 
     Args:
         backbone: that painted.
-        pictures: sRGB in [0, 1], by name: `content`, `style`, `result`, those that there are.
-        config: resolved settings.
-        precision: of the network's computation.
+        scene: what it painted from.
+        result: what it painted, sRGB in [0, 1].
+        settings: resolved.
     """
-    style_taps = split_weights(config.style_taps or backbone.style_taps, "--style-taps")
-    content_taps = split_weights(config.content_taps or backbone.content_taps, "--content-taps")
+    backbone = settled(backbone, scene.pictures)
+    style_taps = split_weights(settings.losses.style_taps or backbone.style_taps, "--style-taps")
+    content_taps = split_weights(settings.losses.content_taps or backbone.content_taps, "--content-taps")
     taps = list(dict.fromkeys([*style_taps, *content_taps]))
-    found = {}
-    for name, picture in pictures.items():
-        with autocast(picture.device, precision):
-            found[name] = backbone.features(shrink(picture, LOOK_PX), taps)
+    features = {}
+    for name, picture in {"content": scene.content, "style": scene.style, "result": result}.items():
+        if picture is not None:
+            with autocast(picture.device, settings.precision):
+                features[name] = backbone.features(shrink(picture, LOOK_PX).clamp(0, 1), taps)
     for tap in taps:
-        sheets = [feature_sheet(features[tap], CHANNELS) for features in found.values()]
-        yield f"image/inside/features/{tap}", _side_by_side(sheets)
-        if tap in style_taps and "style" in found:
-            grams = {name: gram_matrix(found[name][tap])[0] for name in ("style", "result")}
+        sheets = [Tile(feature_sheet(maps[tap], CHANNELS)) for maps in features.values()]
+        row = contact_sheet(sheets, len(sheets), gap_px=GAP_PX, captions="above", align="left")
+        yield f"image/inside/features/{tap}", row
+        if tap in style_taps and "style" in features:
+            grams = {name: gram_matrix(features[name][tap])[0] for name in ("style", "result")}
             yield f"image/inside/gram/{tap}", gram_sheet(grams, tap)
     filters = filter_figure(backbone.network)
     if filters is not None:
         yield "image/inside/filters", filters
-
-
-def _side_by_side(sheets: list[Image.Image]) -> Image.Image:
-    width = sum(sheet.width for sheet in sheets) + GAP_PX * (len(sheets) - 1)
-    row = Image.new("RGB", (width, max(sheet.height for sheet in sheets)), "white")
-    left = 0
-    for sheet in sheets:
-        row.paste(sheet, (left, 0))
-        left += sheet.width + GAP_PX
-    return row

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from nstkit.errors import UserError
 from nstkit.files import check_writable
-from nstkit.pictures import SUFFIXES, list_pictures, read_picture
-from transfer.canvas import check_start
-from transfer.config import TransferConfig
-from transfer.sample import sample_content, sample_style
+from nstkit.pictures import SUFFIXES, list_pictures, read_picture, to_tensor
+from nstkit.sample import sample_content, sample_style
+from transfer.config import PictureSettings
+from transfer.painting.scene import Scene
+from transfer.painting.settings import START_PICTURES
 
 SAMPLE_STYLE_PX = 512
 
@@ -27,54 +29,80 @@ class Pair:
     style_name: str
     content: Image.Image | None
     style: Image.Image | None
+    start: Image.Image | None = None
 
     @property
     def name(self) -> str:
         """`content-style`, for files and tags."""
         return "-".join(name for name in (self.content_name, self.style_name) if name)
 
+    def scene(self, size_px: int, device: torch.device) -> Scene:
+        """Return the pictures at a longer side [px], on a device; the first canvas at its own size."""
+        content, style = (
+            None if picture is None else to_tensor(picture, size_px) for picture in (self.content, self.style)
+        )
+        start = None if self.start is None else to_tensor(self.start)
+        return Scene(content, style, start).to(device)
 
-def read_pairs(config: TransferConfig) -> list[Pair]:
+
+def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     """Return every content with every style; all pictures are read first, so that a bad one costs no painting.
+
+    Args:
+        pictures: which.
+        init: the first canvas, resolved: one of `START_PICTURES` or a picture file.
 
     Raises:
         UserError: for a picture, `--init` among them, that is missing or not readable.
     """
-    check_start(config.init)
+    start = read_start(init)
     contents: dict[str, Image.Image | None] = {"": None}
     styles: dict[str, Image.Image | None] = {"": None}
-    if config.mode != "texture":
-        contents = {**_read_by_name(config.content)} or {"sample-photo": sample_content()}
-    if config.mode != "content":
-        styles = {**_read_by_name(config.style)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+    if pictures.mode != "texture":
+        contents = {**_read_by_name(pictures.content)} or {"sample-photo": sample_content()}
+    if pictures.mode != "content":
+        styles = {**_read_by_name(pictures.style)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     return [
-        Pair(content_name, style_name, content, style)
+        Pair(content_name, style_name, content, style, start)
         for content_name, content in contents.items()
         for style_name, style in styles.items()
     ]
+
+
+def read_start(init: str) -> Image.Image | None:
+    """Return the picture in the file that `--init` names, None where it is one of the words.
+
+    Raises:
+        UserError: for a text that is neither, or a file that is no picture.
+    """
+    if init in START_PICTURES:
+        return None
+    if not Path(init).exists():
+        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
+    return read_picture(Path(init))
 
 
 def _read_by_name(paths: Iterable[Path]) -> dict[str, Image.Image]:
     """Return the pictures by file name without suffix; of two that share it, the second gets a number."""
     pictures: dict[str, Image.Image] = {}
     for path in list_pictures(paths):
-        name, number = path.stem, 2
+        name, namesakes = path.stem, 1
         while name in pictures:
-            name, number = f"{path.stem}~{number}", number + 1
+            namesakes += 1
+            name = f"{path.stem}~{namesakes}"
         pictures[name] = read_picture(path)
     return pictures
 
 
-def check_outputs(config: TransferConfig, count: int) -> None:
+def check_outputs(out: Path | None, count: int) -> None:
     """Raise `UserError` before any work where `--out` cannot take `count` results."""
-    if config.out is None:
+    if out is None:
         return
-    if not _is_picture(config.out) and config.out.suffix and not config.out.is_dir():
-        raise UserError(f"--out {config.out}: unknown picture format. Allowed: {', '.join(SUFFIXES)}, or a folder.")
-    if _is_picture(config.out) and count > 1:
-        raise UserError(f"--out {config.out}: {count} results do not fit one file. Give a folder.")
-    folder = config.out.parent if _is_picture(config.out) else config.out
-    check_writable(folder)
+    if not _is_picture(out) and out.suffix and not out.is_dir():
+        raise UserError(f"--out {out}: unknown picture format. Allowed: {', '.join(SUFFIXES)}, or a folder.")
+    if _is_picture(out) and count > 1:
+        raise UserError(f"--out {out}: {count} results do not fit one file. Give a folder.")
+    check_writable(out.parent if _is_picture(out) else out)
 
 
 def output_path(out: Path, label: str, pair: Pair) -> Path:

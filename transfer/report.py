@@ -1,25 +1,25 @@
 """What paintings become: pictures, metrics, TensorBoard, a progress bar, results.csv and the row of the table."""
 
-import csv
-import io
 import json
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
-from nstkit.backbones.features import Backbone
+from nstkit.backbones.backbone import Backbone
 from nstkit.config import settings_of
-from nstkit.files import write_atomically
+from nstkit.files import write_csv
 from nstkit.measure import Measure
 from nstkit.pictures import save_picture, to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
-from transfer.config import STEPS, UNLIMITED_STEPS, TransferConfig
-from transfer.judges.validity import LEGEND, mark
-from transfer.painting import Painting, Step
+from nstkit.settings import known
+from transfer.config import TransferConfig
+from transfer.judges.trust import LEGEND, mark
+from transfer.painting.loop import Painting, Step
+from transfer.painting.scene import Scene
+from transfer.painting.settings import STEPS, UNLIMITED_STEPS
 from transfer.pairs import Pair, output_path
 
 SHEET_PX = 1280  # longer side of a sheet in TensorBoard
@@ -34,19 +34,20 @@ class Reporter:
 
     def __init__(self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int) -> None:
         self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
-        steps = STEPS if config.steps == UNLIMITED_STEPS else config.steps
-        self._snapshots = {round(steps ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
+        steps = known(config.optimization.steps)
+        self._total = None if steps == UNLIMITED_STEPS else steps
+        self._snapshots = {round((self._total or STEPS) ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
         self._rows: list[dict[str, float | str]] = []
 
-    def begin(self, pair: Pair, content: Tensor | None, style: Tensor | None) -> None:
+    def begin(self, pair: Pair, scene: Scene) -> None:
         """Show the two pictures and start the progress bar of a pair."""
         self._prefix = f"{pair.name}/" if self._pair_count > 1 else ""
         if self._pair_count == 1:
-            for tag, picture in (("image/content", content), ("image/style", style)):
+            for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
                     self._run.show_picture(tag, picture)
-        total = None if self._config.steps == UNLIMITED_STEPS else self._config.steps
-        self._bar = tqdm(total=total, desc=pair.name, unit="eval", disable=True if self._config.quiet else None)
+        is_hidden = True if self._config.run.quiet else None  # None = where the screen is no terminal
+        self._bar = tqdm(total=self._total, desc=pair.name, unit="eval", disable=is_hidden)
 
     def step(self, step: Step) -> None:
         """Take one evaluation of the loss."""
@@ -54,7 +55,7 @@ class Reporter:
         if step.number in self._snapshots:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
             self._run.flush()
-        kind = "content" if self._config.mode == "content" else "style"
+        kind = "content" if self._config.pictures.mode == "content" else "style"
         self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
         self._bar.update()
 
@@ -62,11 +63,12 @@ class Reporter:
         """Save a painting with its settings inside; return the picture's path."""
         self._bar.close()
         picture = to_picture(painting.image)
-        facts = {"backbone": self._backbone.label, "settings": settings_of(self._config), "judges": judged}
-        texts = {"Software": "nstkit", "nstkit": json.dumps({**facts, "losses": painting.scalars})}
+        about = {"backbone": self._backbone.label, "settings": settings_of(self._config), "judges": judged}
+        texts = {"Software": "nstkit", "nstkit": json.dumps({**about, "losses": painting.scalars})}
         path = self._run.save_picture(f"{pair.name}.png", picture, texts)
-        if self._config.out is not None:
-            path = output_path(self._config.out, self._backbone.label, pair)
+        out = self._config.pictures.out
+        if out is not None:
+            path = output_path(out, self._backbone.label, pair)
             save_picture(picture, path, texts)
         self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
         if painting.facts:
@@ -78,9 +80,9 @@ class Reporter:
             self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in logged.items()})
             self._run.show_text(f"{self._prefix}judges", judges_table(judged), painting.number)
         losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
-        about = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
-        about |= {"step": painting.number, "time_s": round(painting.time_s, 3)}
-        self._rows.append({**about, **losses, **judged})
+        names = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
+        effort = {"step": painting.number, "time_s": round(painting.time_s, 3)}
+        self._rows.append({**names, **effort, **losses, **judged})
         return path
 
     def show_inside(self, sheets: Iterable[tuple[str, Image.Image]]) -> None:
@@ -90,13 +92,7 @@ class Reporter:
 
     def close(self) -> None:
         """Write results.csv and this run's row of the table: medians over its pairs."""
-        table = io.StringIO()
-        names = dict.fromkeys(name for row in self._rows for name in row)  # a picture may be too narrow for the judges
-        writer = csv.DictWriter(table, names)
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_atomically(self._run.folder / "results.csv", lambda file: file.write(table.getvalue().encode()))
-
+        write_csv(self._run.folder / "results.csv", self._rows)  # a picture may be too narrow for the judges
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:
@@ -106,16 +102,16 @@ class Reporter:
             "command": "transfer",
             "backbone": self._backbone.label,
             **{key: facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
-            "lr": config.lr,
+            "lr": config.optimization.lr,
             "content": _one_name(row["content"] for row in self._rows) or None,
             "style": _one_name(row["style"] for row in self._rows) or None,
-            "loss": config.loss,
-            "optimizer": config.optimizer,
-            "init": config.init,
-            "style_weight": config.style_weight,
-            "size_px": config.size,
-            "steps": config.steps,
-            "seed": config.seed,
+            "loss": config.losses.loss,
+            "optimizer": config.optimization.optimizer,
+            "init": config.optimization.init,
+            "style_weight": config.losses.style_weight,
+            "size_px": config.pictures.size,
+            "steps": config.optimization.steps,
+            "seed": config.run.seed,
             "judged_by": self._judging_networks() or None,
         }
         self._run.compare_by(settings, measures, max(int(row["step"]) for row in self._rows))

@@ -1,5 +1,7 @@
 """A tiny extractor and a tiny pair, as tensors and as files."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from nstkit.backbones.spec import parse_backbone
 from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import write_checkpoint
 from nstkit.pictures import to_tensor
-from transfer.config import TransferConfig
+from transfer.painting.settings import PaintSettings
 
 NORMALISATION = {"mean": (0.5, 0.45, 0.4), "std": (0.25, 0.25, 0.3)}
 
@@ -47,14 +49,39 @@ def style_of_content_size(draw_picture):
 
 @pytest.fixture
 def settings():
-    """Return resolved settings of the CPU in float32, for a canvas of pixels."""
+    """Return resolved settings of the painter in float32, for a canvas of pixels."""
 
-    def make(**given):
-        return TransferConfig(
-            **{"device": "cpu", "precision": "fp32", "canvas": "pixels", "quiet": True, **given}
-        ).resolved()
+    def make(mode="transfer", **given):
+        return PaintSettings.of(**{"precision": "fp32", "canvas": "pixels", **given}).resolved(mode)
 
     return make
+
+
+@dataclass(frozen=True)
+class FlatPart:
+    """A part of the loss beside what its place says."""
+
+    kind: str
+    octave: int
+    tap: str
+    tag: str
+    target: torch.Tensor
+    weight: float
+
+
+@pytest.fixture
+def parts_of():
+    """Return all parts of an objective that compare features."""
+
+    def flat(objective):
+        return [
+            FlatPart(term.name, *part.place, part.tag, part.target, part.weight)
+            for term in objective.terms
+            for part in term.parts
+            if part.place is not None
+        ]
+
+    return flat
 
 
 @pytest.fixture(scope="session")

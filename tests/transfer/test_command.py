@@ -222,12 +222,12 @@ def test_interrupt_saves_what_is_there(checkpoint, pictures, tmp_path, call_comm
 def test_interrupt_between_two_pairs_keeps_the_first(checkpoint, pictures, tmp_path, call_command, monkeypatch):
     whole_begin, count = report.Reporter.begin, 0
 
-    def begin(self, pair, content, style):
+    def begin(self, pair, scene):
         nonlocal count
         count += 1
         if count == 2:
             raise KeyboardInterrupt
-        whole_begin(self, pair, content, style)
+        whole_begin(self, pair, scene)
 
     monkeypatch.setattr(report.Reporter, "begin", begin)
     words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style")

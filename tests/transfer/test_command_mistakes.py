@@ -70,7 +70,10 @@ MISTAKES = {
     "weight of a tap": (("--style-taps", "relu1_1=0"), "--style-taps relu1_1=0: the weight is no number above 0"),
     "picture that the mode lacks": (("--mode", "texture", "--content", "a.png"), "--content with --mode texture"),
     "smoothed taps, not smoothed": (("--smoothing-taps", "relu1_1"), "--smoothing-taps without --smoothing"),
-    "start that the mode lacks": (("--mode", "texture", "--init", "content"), "--mode texture has no content picture"),
+    "start that the mode lacks": (
+        ("--mode", "texture", "--init", "content", "--content"),
+        "--mode texture has no content picture",
+    ),
     "missing config": (("--config", "gone.json"), "--config gone.json: No such file"),
 }
 
@@ -113,5 +116,5 @@ def test_mistake_as_seen_from_the_shell(command, tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "error: out of range: --lr 0.0 (above 0).\n"
+    assert done.stderr == "error: not allowed: --lr 0.0 (above 0).\n"
     assert not list(tmp_path.iterdir())

@@ -6,9 +6,9 @@ from nstkit.measure import Measure
 from transfer import report
 from transfer.report import judges_line, judges_table
 
-STYLE = Measure("judge/style", max, "", (-1.0, 1.0), True, "")
-COLOUR = Measure("judge/colour", max, "", (0.0, 1.0), False, "")
-OTHER = Measure("judge/lp@x", max, "", (0.0, 1.0), True, "")
+STYLE = Measure("judge/style", max, "", (-1.0, 1.0), True, "", "style")
+COLOUR = Measure("judge/colour", max, "", (0.0, 1.0), False, "", "colour")
+OTHER = Measure("judge/lp@x", max, "", (0.0, 1.0), True, "", "style")
 JUDGED = {"judge/colour": 0.25, "judge/lp@x": 0.5, "judge/style": -0.125}
 
 

@@ -6,21 +6,21 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from nstkit.errors import UserError
-from nstkit.pictures import read_picture, to_tensor
-from transfer.canvas import DARKEST, FourierCanvas, PixelCanvas, build_canvas, resize, start_picture
+from nstkit.pictures import to_tensor
+from transfer.painting.canvas import DARKEST, FourierCanvas, PixelCanvas, build_canvas, start_picture
+from transfer.painting.scene import Scene
 
 
 @pytest.fixture
-def file(tmp_path, draw_picture):
-    path = tmp_path / "start.png"
-    draw_picture((30, 70), seed=5).save(path)
-    return path
+def start(draw_picture):
+    """A start picture of another size, (1, 3, 70, 30)."""
+    return to_tensor(draw_picture((30, 70), seed=5))
 
 
-@pytest.mark.parametrize("init", ["content", "style", "noise", "grey", "file"])
-def test_every_start_has_the_contents_size_and_range(init, content, style, file):
+@pytest.mark.parametrize("init", ["content", "style", "noise", "grey", "own"])
+def test_every_start_has_the_contents_size_and_range(init, content, style, start):
     for picture in (content, content.to(memory_format=torch.channels_last)):
-        canvas = start_picture(str(file) if init == "file" else init, picture, style, seed=0)
+        canvas = start_picture(Scene(picture, style, start if init == "own" else None), init, seed=0)
         assert canvas.shape == content.shape
         assert canvas.dtype == torch.float32
         assert canvas.is_contiguous()
@@ -29,18 +29,18 @@ def test_every_start_has_the_contents_size_and_range(init, content, style, file)
 
 
 def test_content_is_copied(content, style):
-    canvas = start_picture("content", content, style, seed=0)
+    canvas = start_picture(Scene(content, style), "content", seed=0)
     torch.testing.assert_close(canvas, content, rtol=0, atol=0)
     canvas.zero_()
     assert content.max() > 0
 
 
 def test_grey_is_grey(content, style):
-    assert (start_picture("grey", content, style, seed=0) == 0.5).all()
+    assert (start_picture(Scene(content, style), "grey", seed=0) == 0.5).all()
 
 
 def test_noise_is_uniform_and_the_seeds(content, style):
-    first, again, other = (start_picture("noise", content, style, seed) for seed in (3, 3, 4))
+    first, again, other = (start_picture(Scene(content, style), "noise", seed) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.mean() == pytest.approx(1 / 2, abs=0.02)
@@ -48,26 +48,32 @@ def test_noise_is_uniform_and_the_seeds(content, style):
 
 
 def test_noise_of_a_spectrum_is_clouds_and_the_seeds(content, style):
-    first, again, other = (start_picture("noise", content, style, seed, "fourier") for seed in (3, 3, 4))
+    first, again, other = (start_picture(Scene(content, style), "noise", seed, "fourier") for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    white = start_picture("noise", content, style, 3)
+    white = start_picture(Scene(content, style), "noise", 3)
     rough, smooth = ((image.diff(dim=3).std() / image.std()).item() for image in (white, first))
     assert smooth < 0.6 * rough  # neighbours are alike
     assert first.mean().item() == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("init", ["style", "file"])
-def test_other_pictures_are_stretched(init, content, style, file):
-    source = to_tensor(read_picture(file)) if init == "file" else style
-    canvas = start_picture(str(file) if init == "file" else init, content, style, seed=0)
+@pytest.mark.parametrize("init", ["style", "own"])
+def test_other_pictures_are_stretched(init, content, style, start):
+    source = start if init == "own" else style
+    canvas = start_picture(Scene(content, style, start if init == "own" else None), init, seed=0)
     # Compared on a coarse grid: each part of the picture lies where it lay.
     coarse, expected = (adaptive_avg_pool2d(image, 4) for image in (canvas, source))
     torch.testing.assert_close(coarse, expected, rtol=0, atol=0.06)
 
 
+def test_own_start_comes_before_the_word(content, style, start):
+    own, word = (start_picture(Scene(content, style, picture), "grey", seed=0) for picture in (start, None))
+    assert (word == 0.5).all()
+    assert own.std() > 0.1
+
+
 def test_style_of_the_contents_size_is_taken_as_it_is(content, style_of_content_size):
-    canvas = start_picture("style", content, style_of_content_size, seed=0)
+    canvas = start_picture(Scene(content, style_of_content_size), "style", seed=0)
     torch.testing.assert_close(canvas, style_of_content_size)
     canvas.zero_()
     assert style_of_content_size.max() > 0
@@ -75,40 +81,21 @@ def test_style_of_the_contents_size_is_taken_as_it_is(content, style_of_content_
 
 def test_unknown_word_is_refused_with_what_is_allowed(content, style):
     with pytest.raises(UserError, match=r"--init nose: no such picture. Allowed: content, style, noise, grey, or"):
-        start_picture("nose", content, style, seed=0)
+        start_picture(Scene(content, style), "nose", seed=0)
 
 
-def test_file_that_is_no_picture_is_refused(content, style, tmp_path):
-    path = tmp_path / "text.png"
-    path.write_text("hello")
-    for wrong in (path, tmp_path):
-        with pytest.raises(UserError, match="not a readable picture"):
-            start_picture(str(wrong), content, style, seed=0)
-
-
-@pytest.mark.parametrize("init", ["noise", "grey", "style", "file"])
-def test_texture_starts_at_the_styles_size(init, style, file):
-    picture = start_picture(str(file) if init == "file" else init, None, style, seed=0)
+@pytest.mark.parametrize("init", ["noise", "grey", "style", "own"])
+def test_texture_starts_at_the_styles_size(init, style, start):
+    picture = start_picture(Scene(None, style, start if init == "own" else None), init, seed=0)
     assert picture.shape == style.shape
     assert 0 <= picture.min() <= picture.max() <= 1
 
 
 def test_picture_that_is_not_there_is_no_start(content, style):
     with pytest.raises(UserError, match="--init content: there is no content picture in this mode"):
-        start_picture("content", None, style, seed=0)
+        start_picture(Scene(None, style), "content", seed=0)
     with pytest.raises(UserError, match="--init style: there is no style picture in this mode"):
-        start_picture("style", content, None, seed=0)
-
-
-def test_resized_picture_keeps_its_range_and_its_parts(content):
-    assert resize(content, (40, 48)) is content
-    extreme = (content > 0.5).float()
-    for size in ((20, 24), (80, 96), (36, 44)):
-        resized = resize(extreme, size)
-        assert resized.shape == (1, 3, *size)
-        assert 0 <= resized.min() <= resized.max() <= 1
-        coarse, expected = (adaptive_avg_pool2d(image, 4) for image in (resized, extreme))
-        torch.testing.assert_close(coarse, expected, rtol=0, atol=0.08)
+        start_picture(Scene(content, None), "style", seed=0)
 
 
 # Canvases

@@ -1,11 +1,10 @@
-"""How far features are from those of the content and the style: scale-free, and two conventions of the literature."""
+"""The mathematics of the losses: pure functions of feature maps, Gram matrices and pictures."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from transfer.config import Loss
-
+SMALLEST_VARIATION = 1e-6  # share of a map's energy; a map that varies less is one value everywhere
 SMALLEST_DISTANCE = 0.01  # share of the target's own size below which a distance is not divided by itself
 
 
@@ -15,6 +14,11 @@ def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
     Differs: Gatys et al. do not divide; divided, pictures of different sizes can be compared.
 
     Source: Gatys, Ecker, Bethge 2016, eq. 3.
+
+    Example:
+        >>> gram_matrix(torch.tensor([[[[1.0, 2.0]], [[0.0, 1.0]]]]))  # two channels, two positions
+        tensor([[[2.5000, 1.0000],
+                 [1.0000, 0.5000]]])
     """
     if features.dtype in (torch.bfloat16, torch.float16):
         features = features.float()  # sums over thousands of positions do not fit 8 bits of mantissa
@@ -82,29 +86,28 @@ def neural_style_content_loss(
     return squared_distance(features, target) / target.numel()
 
 
+def varies(features: Float[Tensor, "b c h w"]) -> bool:
+    """Return whether maps are finite and differ from place to place; maps that do not carry nothing.
+
+    Example:
+        >>> varies(torch.ones(1, 2, 3, 3)), varies(torch.arange(9.0).view(1, 1, 3, 3))
+        (False, True)
+    """
+    values = features.float()
+    energy = values.square().sum()
+    variation = (values - values.mean(dim=(2, 3), keepdim=True)).square().sum()
+    return bool(variation > SMALLEST_VARIATION * energy) and bool(torch.isfinite(energy))
+
+
 def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     """Return the sum of absolute differences of neighbouring pixels, over both directions.
 
     Source: Rudin, Osher, Fatemi 1992, in the anisotropic form of neural-style-pt.
+
+    Example:
+        >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.5, 1.0]]]]))
+        tensor(2.)
     """
     down = (image[:, :, 1:] - image[:, :, :-1]).abs().sum()
     right = (image[:, :, :, 1:] - image[:, :, :, :-1]).abs().sum()
     return down + right
-
-
-def style_loss(
-    loss: Loss, gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"], scale: Float[Tensor, ""]
-) -> Float[Tensor, ""]:
-    """Return one tap's style loss in a convention; `scale` is that of the relative one."""
-    if loss == "relative":
-        return squared_distance(gram, target) / scale
-    return (gatys_style_loss if loss == "gatys" else neural_style_style_loss)(gram, target)
-
-
-def content_loss(
-    loss: Loss, features: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"], scale: Float[Tensor, ""]
-) -> Float[Tensor, ""]:
-    """Return one tap's content loss in a convention; `scale` is that of the relative one."""
-    if loss == "relative":
-        return squared_distance(features, target) / scale
-    return (gatys_content_loss if loss == "gatys" else neural_style_content_loss)(features, target)

@@ -1,13 +1,13 @@
 """The loss of a canvas: the conventions of the literature over a whole network, and what is taken and left out."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from nstkit.backbones.features import Backbone, Tap
-from transfer.config import WEIGHTS
-from transfer.objective import Objective
+from nstkit.backbones.backbone import Backbone, Tap
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
+from transfer.painting.settings import WEIGHTS
 
 LOSSES = tuple(WEIGHTS)
 
@@ -15,14 +15,14 @@ LOSSES = tuple(WEIGHTS)
 def test_gradient_reaches_every_pixel(backbone, content, style, settings):
     canvas = content.clone().requires_grad_()
     # At the content itself the content loss is at its lowest, so all of the gradient is the style's.
-    total = Objective(backbone, content, style, settings(), "fp32")(canvas)["loss/total"]
+    total = Objective(backbone, Scene(content, style), settings().losses, "fp32")(canvas)["loss/total"]
     (gradient,) = torch.autograd.grad(total, canvas)
     assert torch.isfinite(gradient).all()
     assert (gradient != 0).float().mean() > 0.99
 
 
 def test_objective_is_one_at_the_content_and_zero_at_the_style(backbone, content, style_of_content_size, settings):
-    objective = Objective(backbone, content, style_of_content_size, settings(tv_weight=0.0), "fp32")
+    objective = Objective(backbone, Scene(content, style_of_content_size), settings(tv_weight=0.0).losses, "fp32")
     at_content, at_style = objective(content), objective(style_of_content_size)
     for tap in backbone.style_taps:
         assert at_content[f"loss/style/{tap}"].item() == pytest.approx(1, rel=1e-5)
@@ -43,7 +43,9 @@ def test_relative_loss_does_not_see_the_scale_of_a_networks_weights(factor, back
             for parameter in backbone.network.features[0].parameters():
                 parameter.mul_(c)  # ReLU, pooling and convolutions without bias pass the factor on to all layers
         for loss, values in found.items():
-            losses = Objective(backbone, content, style, settings(loss=loss, tv_weight=0.0), "fp32")(canvas)
+            losses = Objective(backbone, Scene(content, style), settings(loss=loss, tv_weight=0.0).losses, "fp32")(
+                canvas
+            )
             values.append(losses)
     for tag, value in found["relative"][0].items():
         assert value.item() == pytest.approx(found["relative"][1][tag].item(), rel=1e-4)
@@ -53,78 +55,13 @@ def test_relative_loss_does_not_see_the_scale_of_a_networks_weights(factor, back
             assert after == pytest.approx(before * factor**power, rel=1e-3)
 
 
-# The conventions of the literature, written down here from the equations alone
-
-
-def numpy_features(backbone, image, taps):
-    """Return each tap's F (N, M) in float64."""
-    with torch.no_grad():
-        return {name: value[0].flatten(1).double().numpy() for name, value in backbone.features(image, taps).items()}
-
-
-def numpy_neighbours(image):
-    pixels = image[0].double().numpy()
-    return np.abs(np.diff(pixels, axis=1)).sum() + np.abs(np.diff(pixels, axis=2)).sum()
-
-
-def numpy_gatys(backbone, canvas, content, style):
-    """Gatys, Ecker, Bethge 2016: eq. 1 (content), 3 (Gram), 4 (one layer's style), 5 with w_l = 1/5, 7."""
-    f, p, s = (
-        numpy_features(backbone, x, backbone.style_taps + backbone.content_taps) for x in (canvas, content, style)
-    )
-    content_part = sum(0.5 * ((f[tap] - p[tap]) ** 2).sum() for tap in backbone.content_taps)
-    style_part = 0.0
-    for tap in backbone.style_taps:
-        n, m = f[tap].shape
-        style_part += 1 / 5 * ((f[tap] @ f[tap].T - s[tap] @ s[tap].T) ** 2).sum() / (4 * n**2 * m**2)
-    return content_part, style_part, 1.0 * content_part + 1e3 * style_part
-
-
-def numpy_neural_style(backbone, canvas, content, style):
-    """neural_style.lua: G = F F^T / (N M), MSE criteria, layers summed, strengths 5 and 100, TVLoss 1e-3."""
-    f, p, s = (
-        numpy_features(backbone, x, backbone.style_taps + backbone.content_taps) for x in (canvas, content, style)
-    )
-    content_part = sum(((f[tap] - p[tap]) ** 2).mean() for tap in backbone.content_taps)
-    style_part = sum(
-        ((f[tap] @ f[tap].T / f[tap].size - s[tap] @ s[tap].T / s[tap].size) ** 2).mean() for tap in backbone.style_taps
-    )
-    return content_part, style_part, 5 * content_part + 100 * style_part + 1e-3 * 256 * numpy_neighbours(canvas)
-
-
-@pytest.mark.parametrize(("loss", "formula"), [("gatys", numpy_gatys), ("neural-style", numpy_neural_style)])
-def test_convention_is_the_literatures(loss, formula, backbone, content, style_of_content_size, settings):
-    canvas = (0.7 * content + 0.3 * style_of_content_size.flip(3)).contiguous()
-    losses = Objective(backbone, content, style_of_content_size, settings(loss=loss), "fp32")(canvas)
-    expected = formula(backbone, canvas, content, style_of_content_size)
-    found = [losses[tag].item() for tag in ("loss/content", "loss/style", "loss/total")]
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-
-
-def test_neural_style_divides_each_gram_by_its_own_size(backbone, content, style, settings):
-    losses = Objective(backbone, content, style, settings(loss="neural-style"), "fp32")(content)
-    assert losses["loss/style"].item() == pytest.approx(
-        numpy_neural_style(backbone, content, content, style)[1], rel=1e-4
-    )
-
-
-def test_total_variation_has_the_units_of_its_convention(backbone, content, style, settings):
-    for loss, scale in (("relative", 1 / content.numel()), ("neural-style", 256)):
-        objective = Objective(backbone, content, style, settings(loss=loss, tv_weight=2.0), "fp32")
-        losses = objective(content)
-        assert losses["loss/tv"].item() == pytest.approx(scale * numpy_neighbours(content), rel=1e-5)
-        weights = settings(loss=loss)
-        parts = weights.style_weight * losses["loss/style"] + weights.content_weight * losses["loss/content"]
-        assert losses["loss/total"].item() == pytest.approx((parts + 2 * losses["loss/tv"]).item(), rel=1e-6)
-
-
 # What the objective takes and leaves out
 
 
 def test_weights_and_taps_of_the_settings_hold(backbone, content, style, settings):
     weights = {"style_weight": 3.0, "content_weight": 0.0, "tv_weight": 0.0}
     config = settings(style_taps=("relu1_1", "conv2_1"), content_taps=("pool2",), **weights)
-    losses = Objective(backbone, content, style, config, "fp32")(content)
+    losses = Objective(backbone, Scene(content, style), config.losses, "fp32")(content)
     assert set(losses) == {
         *("loss/total", "loss/style", "loss/content"),
         *("loss/style/relu1_1", "loss/style/conv2_1", "loss/content/pool2"),
@@ -155,13 +92,13 @@ def partly_dead():
     )
 
 
-def test_taps_that_do_not_vary_are_left_out_with_a_warning(partly_dead, content, style, settings):
+def test_taps_that_do_not_vary_are_left_out_with_a_warning(partly_dead, content, style, settings, parts_of):
     with pytest.warns(UserWarning, match="left out") as caught:
-        objective = Objective(partly_dead, content, style, settings(), "fp32")
+        objective = Objective(partly_dead, Scene(content, style), settings().losses, "fp32")
     assert sorted(str(warning.message).split(" do not")[0] for warning in caught) == sorted(
         2 * ["test: the features of constant", "test: the features of dead"]
     )
-    assert [(term.kind, term.tap) for term in objective.terms] == [("style", "alive"), ("content", "alive")]
+    assert [(part.kind, part.tap) for part in parts_of(objective)] == [("style", "alive"), ("content", "alive")]
     losses = objective(content)
     assert losses["loss/style"] == losses["loss/style/alive"]
     assert "loss/style/constant" not in losses
@@ -171,16 +108,18 @@ def test_taps_that_do_not_vary_are_left_out_with_a_warning(partly_dead, content,
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_bfloat16_gives_finite_losses_and_gradients_near_those_of_float32(loss, backbone, content, style, settings):
+def test_bfloat16_gives_finite_losses_and_gradients_near_those_of_float32(
+    loss, backbone, content, style, settings, parts_of
+):
     canvas = (0.5 + 0.5 * content).requires_grad_()
     found = {}
     for precision in ("fp32", "bf16"):
-        objective = Objective(backbone, content, style, settings(loss=loss), precision)
+        objective = Objective(backbone, Scene(content, style), settings(loss=loss).losses, precision)
         losses = objective(canvas)
         (gradient,) = torch.autograd.grad(losses["loss/total"], canvas)
         found[precision] = (losses, gradient)
         assert torch.isfinite(gradient).all()
-        grams = [term.target for term in objective.terms if term.kind == "style"]
+        grams = [part.target for part in parts_of(objective) if part.kind == "style"]
         assert {gram.dtype for gram in grams} == {torch.float32}
     full, half = found["fp32"], found["bf16"]
     for tag in ("loss/total", "loss/style", "loss/content"):
@@ -192,11 +131,11 @@ def test_bfloat16_gives_finite_losses_and_gradients_near_those_of_float32(loss, 
 # A texture, and what content alone keeps
 
 
-def test_texture_has_no_content_and_is_one_at_the_start(backbone, style, settings, draw_picture):
+def test_texture_has_no_content_and_is_one_at_the_start(backbone, style, settings, draw_picture, parts_of):
     start = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
-    objective = Objective(backbone, None, style, settings(mode="texture"), "fp32", start)
+    objective = Objective(backbone, Scene(None, style, start), settings(mode="texture").losses, "fp32")
     losses = objective(start)
-    assert {term.kind for term in objective.terms} == {"style"}
+    assert {part.kind for part in parts_of(objective)} == {"style"}
     assert losses["loss/style"].item() == pytest.approx(1, rel=1e-5)
     assert losses["loss/content"] == 0
     assert not [tag for tag in losses if tag.startswith("loss/content/")]
@@ -206,9 +145,9 @@ def test_texture_has_no_content_and_is_one_at_the_start(backbone, style, setting
     assert losses["loss/total"].item() == pytest.approx(10 + 3 * losses["loss/tv"].item(), rel=1e-5)
 
 
-def test_content_alone_has_no_style(backbone, content, settings):
-    objective = Objective(backbone, content, None, settings(mode="content", tv_weight=0.0), "fp32")
-    assert [(term.kind, term.tap) for term in objective.terms] == [("content", "relu4_2")]
+def test_content_alone_has_no_style(backbone, content, settings, parts_of):
+    objective = Objective(backbone, Scene(content, None), settings(mode="content", tv_weight=0.0).losses, "fp32")
+    assert [(part.kind, part.tap) for part in parts_of(objective)] == [("content", "relu4_2")]
     assert objective(content)["loss/total"] == 0
     losses = objective(1 - content)
     assert losses["loss/total"] == losses["loss/content"] == losses["loss/content/relu4_2"] > 0

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from nstkit.errors import UserError
-from transfer import objective as module
-from transfer.losses import gram_matrix
-from transfer.objective import Objective
-from transfer.smoothing import softmax_smooth
+from transfer.painting.lens import softmax_smooth
+from transfer.painting.losses import objective as module
+from transfer.painting.losses.functions import gram_matrix
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
 
 SHALLOW = {"style_taps": ("relu1_1", "relu2_1", "relu3_1"), "content_taps": ("relu3_2",)}
 
@@ -35,10 +36,12 @@ def numbers(losses):
 @pytest.mark.parametrize("loss", ["relative", "gatys", "neural-style"])
 def test_second_octave_is_the_loss_at_half_the_size(loss, backbone, content, style, canvas, settings, monkeypatch):
     monkeypatch.setattr(module, "SMALLEST_OCTAVE_PX", 16)
-    both = Objective(backbone, content, style, settings(loss=loss, octaves=2, tv_weight=0.0, **SHALLOW), "fp32")
+    both = Objective(
+        backbone, Scene(content, style), settings(loss=loss, octaves=2, tv_weight=0.0, **SHALLOW).losses, "fp32"
+    )
     one = settings(loss=loss, tv_weight=0.0, **SHALLOW)
-    whole = numbers(Objective(backbone, content, style, one, "fp32")(canvas))
-    half = numbers(Objective(backbone, halved(content), halved(style), one, "fp32")(halved(canvas)))
+    whole = numbers(Objective(backbone, Scene(content, style), one.losses, "fp32")(canvas))
+    half = numbers(Objective(backbone, Scene(halved(content), halved(style)), one.losses, "fp32")(halved(canvas)))
     found = numbers(both(canvas))
     for tag in ("loss/style/relu1_1", "loss/style/relu3_1", "loss/content/relu3_2"):
         assert found[tag] == pytest.approx(whole[tag], rel=1e-5)
@@ -48,9 +51,11 @@ def test_second_octave_is_the_loss_at_half_the_size(loss, backbone, content, sty
         assert found[tag] == pytest.approx(share * (whole[tag] + half[tag]), rel=1e-4)
 
 
-def test_octaves_too_small_to_show_anything_are_left_out(backbone, content, style, settings):
-    objective = Objective(backbone, content, style, settings(octaves=4), "fp32")  # half of 36 px is below 48
-    assert {term.octave for term in objective.terms} == {0}
+def test_octaves_too_small_to_show_anything_are_left_out(backbone, content, style, settings, parts_of):
+    objective = Objective(
+        backbone, Scene(content, style), settings(octaves=4).losses, "fp32"
+    )  # half of 36 px is below 48
+    assert {part.octave for part in parts_of(objective)} == {0}
 
 
 # Weights of layers
@@ -59,42 +64,42 @@ def test_octaves_too_small_to_show_anything_are_left_out(backbone, content, styl
 @pytest.mark.parametrize(("loss", "divisor"), [("relative", 4), ("gatys", 4), ("neural-style", 1)])
 def test_taps_have_the_weights_given(loss, divisor, backbone, content, style, canvas, settings):
     taps = {"style_taps": ("relu1_1=3", "relu2_1"), "content_taps": ("relu3_2=0.5", "conv2_1=3.5")}
-    losses = numbers(Objective(backbone, content, style, settings(loss=loss, **taps), "fp32")(canvas))
+    losses = numbers(Objective(backbone, Scene(content, style), settings(loss=loss, **taps).losses, "fp32")(canvas))
     expected = (3 * losses["loss/style/relu1_1"] + losses["loss/style/relu2_1"]) / divisor
     assert losses["loss/style"] == pytest.approx(expected, rel=1e-5)
     expected = (0.5 * losses["loss/content/relu3_2"] + 3.5 * losses["loss/content/conv2_1"]) / divisor
     assert losses["loss/content"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_equal_losses_at_the_start(backbone, content, style, canvas, settings):
+def test_equal_losses_at_the_start(backbone, content, style, canvas, settings, parts_of):
     config = settings(loss="gatys", equalize="loss", **SHALLOW)
-    objective = Objective(backbone, content, style, config, "fp32", canvas)
+    objective = Objective(backbone, Scene(content, style, canvas), config.losses, "fp32")
     losses = objective(canvas)
-    for term in objective.terms:
-        share = 1 / 3 if term.kind == "style" else 1
-        assert (term.weight * losses[term.tag]).item() == pytest.approx(share, rel=1e-4)
+    for part in parts_of(objective):
+        share = 1 / 3 if part.kind == "style" else 1
+        assert (part.weight * losses[part.tag]).item() == pytest.approx(share, rel=1e-4)
     assert losses["loss/style"].item() == pytest.approx(1, rel=1e-4)
     assert losses["loss/content"].item() == pytest.approx(1, rel=1e-4)
 
 
-def gradient_norms(objective, picture):
+def gradient_norms(objective, picture, parts_of):
     """Return the L1 norm of the gradient of each weighted term, by tag."""
     image = picture.clone().requires_grad_(True)
     losses = objective(image)
     gradients = {
-        term.tag: torch.autograd.grad(term.weight * losses[term.tag], image, retain_graph=True)[0]
-        for term in objective.terms
+        part.tag: torch.autograd.grad(part.weight * losses[part.tag], image, retain_graph=True)[0]
+        for part in parts_of(objective)
     }
     return {tag: gradient.abs().sum().item() for tag, gradient in gradients.items()}
 
 
-def test_equal_gradients_at_the_start(backbone, content, style, canvas, settings):
+def test_equal_gradients_at_the_start(backbone, content, style, canvas, settings, parts_of):
     taps = {**SHALLOW, "style_taps": ("relu1_1=2", "relu2_1", "relu3_1")}
-    plain = Objective(backbone, content, style, settings(loss="gatys", **taps), "fp32", canvas)
-    weights = {term.tag: term.weight for term in plain.terms}
-    raw = {tag: norm / weights[tag] for tag, norm in gradient_norms(plain, canvas).items()}
+    plain = Objective(backbone, Scene(content, style, canvas), settings(loss="gatys", **taps).losses, "fp32")
+    weights = {part.tag: part.weight for part in parts_of(plain)}
+    raw = {tag: norm / weights[tag] for tag, norm in gradient_norms(plain, canvas, parts_of).items()}
     config = settings(loss="gatys", equalize="gradient", **taps)
-    norms = gradient_norms(Objective(backbone, content, style, config, "fp32", canvas), canvas)
+    norms = gradient_norms(Objective(backbone, Scene(content, style, canvas), config.losses, "fp32"), canvas, parts_of)
     own = [tag for tag in norms if "style" in tag]
     mean = np.mean([raw[tag] for tag in own])
     assert max(raw[tag] for tag in own) > 2 * min(raw[tag] for tag in own)  # not equal by themselves
@@ -103,10 +108,10 @@ def test_equal_gradients_at_the_start(backbone, content, style, canvas, settings
     assert norms["loss/content/relu3_2"] == pytest.approx(raw["loss/content/relu3_2"], rel=1e-3)
 
 
-def test_equalising_leaves_a_term_that_is_zero_at_the_start(backbone, content, style, settings):
+def test_equalising_leaves_a_term_that_is_zero_at_the_start(backbone, content, style, settings, parts_of):
     for equalize in ("loss", "gradient"):
-        objective = Objective(backbone, content, style, settings(equalize=equalize), "fp32", content)
-        assert [term.weight for term in objective.terms if term.kind == "content"] == [1.0]
+        objective = Objective(backbone, Scene(content, style, content), settings(equalize=equalize).losses, "fp32")
+        assert [part.weight for part in parts_of(objective) if part.kind == "content"] == [1.0]
 
 
 # Normalised gradients
@@ -133,24 +138,26 @@ def test_normalised_gradients_have_norm_one_in_the_features_and_keep_the_weights
         expected = expected + weight * (f * direction / direction.abs().sum()).sum()
     expected = torch.autograd.grad(expected, image)[0]
     config = settings(loss="neural-style", normalize_gradients=True, **weights, **taps)
-    losses = Objective(backbone, content, style, config, "fp32")(image)
+    losses = Objective(backbone, Scene(content, style), config.losses, "fp32")(image)
     found = torch.autograd.grad(losses["loss/total"], image)[0]
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5 * expected.abs().max().item())
-    plain = Objective(backbone, content, style, settings(loss="neural-style", **weights, **taps), "fp32")(canvas)
+    plain = Objective(backbone, Scene(content, style), settings(loss="neural-style", **weights, **taps).losses, "fp32")(
+        canvas
+    )
     assert numbers(losses) == pytest.approx(numbers(plain), rel=1e-6)
     with torch.no_grad():
-        again = Objective(backbone, content, style, config, "fp32")(canvas)
+        again = Objective(backbone, Scene(content, style), config.losses, "fp32")(canvas)
     assert numbers(again) == pytest.approx(numbers(plain), rel=1e-6)
 
 
 # Smoothing
 
 
-def test_softmax_smooths_the_taps_that_are_named(backbone, content, style_of_content_size, settings):
+def test_softmax_smooths_the_taps_that_are_named(backbone, content, style_of_content_size, settings, parts_of):
     style = style_of_content_size
     config = settings(smoothing="softmax", smoothing_taps=("relu2_1",), temperature=0.5, **SHALLOW)
-    objective = Objective(backbone, content, style, config, "fp32")
-    targets = {term.tap: term.target for term in objective.terms if term.kind == "style"}
+    objective = Objective(backbone, Scene(content, style), config.losses, "fp32")
+    targets = {part.tap: part.target for part in parts_of(objective) if part.kind == "style"}
     features = backbone.features(style, ["relu1_1", "relu2_1"])
     torch.testing.assert_close(targets["relu1_1"], gram_matrix(features["relu1_1"]))
     torch.testing.assert_close(targets["relu2_1"], gram_matrix(softmax_smooth(features["relu2_1"], 0.5)))
@@ -159,10 +166,10 @@ def test_softmax_smooths_the_taps_that_are_named(backbone, content, style_of_con
     assert objective.facts["peak_smoothed/relu2_1"] != objective.facts["peak/relu2_1"]
 
 
-def test_softmax_smooths_all_taps_unless_some_are_named(backbone, content, style, settings):
-    objective = Objective(backbone, content, style, settings(smoothing="softmax", **SHALLOW), "fp32")
+def test_softmax_smooths_all_taps_unless_some_are_named(backbone, content, style, settings, parts_of):
+    objective = Objective(backbone, Scene(content, style), settings(smoothing="softmax", **SHALLOW).losses, "fp32")
     features = backbone.features(content, ["relu3_2"])
-    (target,) = (term.target for term in objective.terms if term.kind == "content")
+    (target,) = (part.target for part in parts_of(objective) if part.kind == "content")
     torch.testing.assert_close(target, softmax_smooth(features["relu3_2"]))
     smoothed = {fact.split("/")[1] for fact in objective.facts if fact.startswith("peak_smoothed/")}
     assert smoothed == {*SHALLOW["style_taps"], *SHALLOW["content_taps"]}
@@ -172,7 +179,7 @@ def test_scaling_switches_deep_layers_off(backbone, content, style, canvas, sett
     found = []
     for smoothing in ("none", "scale"):
         config = settings(loss="neural-style", smoothing=smoothing)
-        found.append(numbers(Objective(backbone, content, style, config, "fp32")(canvas)))
+        found.append(numbers(Objective(backbone, Scene(content, style), config.losses, "fp32")(canvas)))
     plain, scaled = found
     assert scaled["loss/style/relu4_1"] == pytest.approx(plain["loss/style/relu4_1"])  # stride 8
     assert scaled["loss/style/relu5_1"] == pytest.approx(1e-12 * plain["loss/style/relu5_1"], rel=1e-3)  # stride 16
@@ -180,7 +187,9 @@ def test_scaling_switches_deep_layers_off(backbone, content, style, canvas, sett
 
 def test_unknown_tap_to_smooth_is_refused(backbone, content, style, settings):
     with pytest.raises(UserError, match="tap 'relu9_9' is not in"):
-        Objective(backbone, content, style, settings(smoothing="softmax", smoothing_taps=("relu9_9",)), "fp32")
+        Objective(
+            backbone, Scene(content, style), settings(smoothing="softmax", smoothing_taps=("relu9_9",)).losses, "fp32"
+        )
 
 
 # Jitter
@@ -192,22 +201,22 @@ def test_shifted_canvas_is_compared_with_the_content_shifted_alike(
 ):
     monkeypatch.setattr(module, "SMALLEST_OCTAVE_PX", 16)
     config = settings(loss="gatys", octaves=2, tv_weight=1.0, **SHALLOW)
-    losses = numbers(Objective(backbone, content, style, config, "fp32")(canvas, shift))
+    losses = numbers(Objective(backbone, Scene(content, style), config.losses, "fp32")(canvas, shift))
     rolled = [torch.from_numpy(np.roll(picture.numpy(), shift, axis=(2, 3))) for picture in (content, canvas)]
-    expected = numbers(Objective(backbone, rolled[0], style, config, "fp32")(rolled[1]))
+    expected = numbers(Objective(backbone, Scene(rolled[0], style), config.losses, "fp32")(rolled[1]))
     del losses["loss/tv"], expected["loss/tv"], losses["loss/total"], expected["loss/total"]  # not of the seam
     assert losses == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["relative", "gatys", "neural-style"])
 def test_content_is_reached_at_every_shift(loss, backbone, content, style, settings):
-    objective = Objective(backbone, content, style, settings(loss=loss), "fp32")
+    objective = Objective(backbone, Scene(content, style), settings(loss=loss).losses, "fp32")
     assert objective(content, (5, -3))["loss/content"] == 0
     assert objective(content.roll(1, dims=3), (5, -3))["loss/content"] > 0
 
 
 def test_texture_may_be_shifted_too(backbone, style, settings):
     start = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
-    objective = Objective(backbone, None, style, settings(mode="texture", loss="gatys"), "fp32", start)
+    objective = Objective(backbone, Scene(None, style, start), settings(mode="texture", loss="gatys").losses, "fp32")
     rolled = objective(start.roll((2, 7), dims=(2, 3)))["loss/style"]
     torch.testing.assert_close(objective(start, (2, 7))["loss/style"], rolled)

@@ -1,17 +1,14 @@
 """What is optimised: the picture that the painting starts from, as pixels or as a spectrum."""
 
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from nstkit.errors import UserError
-from nstkit.pictures import read_picture, to_tensor
-from transfer.config import START_PICTURES, CanvasKind
+from transfer.painting.scene import Scene, resize
+from transfer.painting.settings import START_PICTURES, CanvasKind
 
 # Root of the covariance of colours in natural photographs, one row a colour; its largest column has norm 1.
 # Source: Olah, Mordvintsev, Schubert 2017, "Feature visualization" (the constants of their library, lucid).
@@ -41,7 +38,7 @@ class Canvas(Protocol):
 class PixelCanvas:
     """The pixels themselves."""
 
-    range = (0.0, 1.0)
+    range: tuple[float, float] | None = (0.0, 1.0)
 
     def __init__(self, start: Float[Tensor, "1 3 h w"]) -> None:
         self.parameters = start.detach().clone().contiguous().requires_grad_(True)
@@ -61,10 +58,10 @@ class FourierCanvas:
     Differs: the weights have root mean square 1, so that a step means the same at every size.
     """
 
-    range = None
+    range: tuple[float, float] | None = None
 
     def __init__(self, start: Float[Tensor, "1 3 h w"]) -> None:
-        self._size = tuple(start.shape[2:])
+        self._size = (start.shape[2], start.shape[3])
         self._weights = _frequency_weights(*self._size).to(start)
         self._colours = COLOURS.to(start)
         logits = torch.logit(start.detach(), eps=DARKEST)
@@ -92,36 +89,25 @@ def build_canvas(kind: CanvasKind, start: Float[Tensor, "1 3 h w"]) -> Canvas:
     return PixelCanvas(start) if kind == "pixels" else FourierCanvas(start)
 
 
-def check_start(init: str) -> None:
-    """Raise `UserError` for an `init` that is neither one of the words nor a readable picture."""
-    if init not in START_PICTURES:
-        _read_start(init)
-
-
-def start_picture(
-    init: str,
-    content: Float[Tensor, "1 3 h w"] | None,
-    style: Float[Tensor, "1 3 h2 w2"] | None,
-    seed: int,
-    kind: CanvasKind = "pixels",
-) -> Float[Tensor, "1 3 h w"]:
-    """Return the first picture, contiguous, in [0, 1], of the content's size, or the style's where there is no content.
+def start_picture(scene: Scene, init: str, seed: int, kind: CanvasKind = "pixels") -> Float[Tensor, "1 3 h w"]:
+    """Return the first picture, contiguous, in [0, 1], of the size of the result.
 
     Args:
-        init: `content`, `style` (stretched), `noise`, `grey`, or a picture file (stretched).
-        content: None for a texture.
-        style: None where the content alone is painted.
+        scene: a start picture of its own comes before what `init` says. What has another size is stretched.
+        init: one of `START_PICTURES`.
         seed: of the noise, which is the same on every device.
         kind: of canvas. Noise is uniform pixels, or for a spectrum normal coefficients: clouds. A spectrum that began
             with white noise would spend its steps on getting rid of it.
 
     Raises:
-        UserError: for a word that is none of these and no file, or a picture that this mode does not have.
+        UserError: for a word that is none of these, or a picture that the scene does not have.
     """
-    frame = style if content is None else content
-    if init == "grey":
+    frame = scene.frame
+    if scene.start is not None:
+        picture = scene.start.to(frame)
+    elif init == "grey":
         return torch.full_like(frame, 0.5, memory_format=torch.contiguous_format)
-    if init == "noise":
+    elif init == "noise":
         generator = torch.Generator().manual_seed(seed)
         if kind == "pixels":
             return torch.rand(frame.shape, generator=generator).to(frame)
@@ -129,25 +115,13 @@ def start_picture(
         with torch.no_grad():
             canvas.parameters.copy_(NOISE * torch.randn(canvas.parameters.shape, generator=generator))
             return canvas.image().contiguous()
-    if init in ("content", "style"):
-        picture = content if init == "content" else style
-        if picture is None:
+    elif init not in START_PICTURES:
+        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
+    else:
+        named = scene.content if init == "content" else scene.style
+        if named is None:
             raise UserError(
                 f"--init {init}: there is no {init} picture in this mode. Give noise, grey or a picture file."
             )
-    else:
-        picture = to_tensor(_read_start(init)).to(frame)
-    return resize(picture, tuple(frame.shape[2:])).clone().contiguous()
-
-
-def resize(image: Float[Tensor, "1 3 h w"], size: tuple[int, int]) -> Float[Tensor, "1 3 h2 w2"]:
-    """Return the picture at (height, width), antialiased, in [0, 1]; itself where it has that size."""
-    if tuple(image.shape[2:]) == size:
-        return image
-    return functional.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
-
-
-def _read_start(init: str) -> Image.Image:
-    if not Path(init).exists():
-        raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
-    return read_picture(Path(init))
+        picture = named
+    return resize(picture, scene.size).clone().contiguous()

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from nstkit.errors import UserError
-from transfer import painting
-from transfer.config import WEIGHTS
-from transfer.objective import Objective
-from transfer.painting import paint
+from transfer.painting import loop
+from transfer.painting.loop import paint
+from transfer.painting.losses.objective import Objective
+from transfer.painting.scene import Scene
+from transfer.painting.settings import WEIGHTS
 
 
 class Recorder:
@@ -43,8 +44,8 @@ def recorder():
 )
 def test_the_loss_falls_and_the_picture_stays_in_range(given, backbone, content, style, settings):
     config = settings(steps=10, style_taps=("relu1_1", "relu2_1", "relu3_1"), content_taps=("relu3_2",), **given)
-    objective = Objective(backbone, content, style, config, "fp32", content)
-    result = paint(content, style, backbone, config, "fp32")
+    objective = Objective(backbone, Scene(content, style, content), config.losses, "fp32")
+    result = paint(Scene(content, style), backbone, config)
     assert result.scalars["loss/total"] < 0.9 * objective(content)["loss/total"].item()
     assert result.image.shape == content.shape
     assert 0 <= result.image.min() <= result.image.max() <= 1
@@ -58,7 +59,7 @@ def test_one_step_is_one_evaluation_and_is_reported(
     calls = []
     evaluate = Objective.__call__
     monkeypatch.setattr(Objective, "__call__", lambda *given: calls.append(1) or evaluate(*given))
-    result = paint(content, style, backbone, settings(steps=7, optimizer=optimizer), "fp32", recorder)
+    result = paint(Scene(content, style), backbone, settings(steps=7, optimizer=optimizer), recorder)
     assert len(calls) == 7
     assert [number for number, *_ in recorder.steps] == [1, 2, 3, 4, 5, 6, 7]
     times = [time_s for *_, time_s in recorder.steps]
@@ -68,8 +69,8 @@ def test_one_step_is_one_evaluation_and_is_reported(
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_losses_are_those_of_the_canvas_they_come_with(optimizer, backbone, content, style, settings, recorder):
     config = settings(steps=6, optimizer=optimizer, tv_weight=1.0)
-    result = paint(content, style, backbone, config, "fp32", recorder)
-    objective = Objective(backbone, content, style, config, "fp32")
+    result = paint(Scene(content, style), backbone, config, recorder)
+    objective = Objective(backbone, Scene(content, style), config.losses, "fp32")
     for scalars, canvas in [(scalars, canvas) for _, scalars, canvas, _ in recorder.steps] + [
         (result.scalars, result.image)
     ]:
@@ -82,7 +83,7 @@ def test_losses_are_those_of_the_canvas_they_come_with(optimizer, backbone, cont
 def test_best_of_all_steps_is_returned_not_the_last(backbone, content, style, settings, recorder):
     # A rate at which the loss goes up and down.
     config = settings(steps=12, optimizer="adam", lr=0.5)
-    result = paint(content, style, backbone, config, "fp32", recorder)
+    result = paint(Scene(content, style), backbone, config, recorder)
     totals = [scalars["loss/total"] for _, scalars, *_ in recorder.steps]
     best = min(range(12), key=totals.__getitem__)
     assert totals[best] < totals[-1]
@@ -94,11 +95,9 @@ def test_best_of_all_steps_is_returned_not_the_last(backbone, content, style, se
 @pytest.mark.parametrize("init", ["noise", "grey", "style"])
 def test_other_starts_lead_towards_the_content(init, backbone, content, style, settings, recorder):
     paint(
-        content,
-        style,
+        Scene(content, style),
         backbone,
         settings(steps=12, init=init, style_weight=0.0, content_taps=("relu2_1",)),
-        "fp32",
         recorder,
     )
     first, last = recorder.steps[0][1], recorder.steps[-1][1]
@@ -107,7 +106,7 @@ def test_other_starts_lead_towards_the_content(init, backbone, content, style, s
 
 def test_same_seed_same_picture(backbone, content, style, settings):
     results = [
-        paint(content, style, backbone, settings(steps=5, init="noise", seed=seed), "fp32").image for seed in (1, 1, 2)
+        paint(Scene(content, style), backbone, settings(steps=5, init="noise", seed=seed)).image for seed in (1, 1, 2)
     ]
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
@@ -115,7 +114,7 @@ def test_same_seed_same_picture(backbone, content, style, settings):
 
 def test_pictures_given_are_not_changed(backbone, content, style, settings):
     before = content.clone(), style.clone()
-    paint(content, style, backbone, settings(steps=3), "fp32")
+    paint(Scene(content, style), backbone, settings(steps=3))
     assert torch.equal(content, before[0])
     assert torch.equal(style, before[1])
 
@@ -130,7 +129,7 @@ def interrupt_at(number, recorder):
 
 
 def test_interrupt_returns_the_best_so_far(backbone, content, style, settings, recorder):
-    result = paint(content, style, backbone, settings(steps=50), "fp32", interrupt_at(4, recorder))
+    result = paint(Scene(content, style), backbone, settings(steps=50), interrupt_at(4, recorder))
     assert result.is_interrupted
     assert len(recorder.steps) == 4
     best = min(recorder.steps, key=lambda step: step[1]["loss/total"])
@@ -143,9 +142,9 @@ def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, 
         def __call__(self, *given):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(painting, "Objective", Slow)
+    monkeypatch.setattr(loop, "Objective", Slow)
     with pytest.raises(KeyboardInterrupt):
-        paint(content, style, backbone, settings(steps=3), "fp32")
+        paint(Scene(content, style), backbone, settings(steps=3))
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -155,9 +154,9 @@ def test_loss_that_is_not_finite_is_the_users_to_mend(optimizer, backbone, conte
             losses = super().__call__(*given)
             return {**losses, "loss/total": losses["loss/total"] * math.nan}
 
-    monkeypatch.setattr(painting, "Objective", Broken)
+    monkeypatch.setattr(loop, "Objective", Broken)
     with pytest.raises(UserError, match=r"the loss is nan at step 1. Try --precision fp32 or a lower --lr"):
-        paint(content, style, backbone, settings(steps=3, optimizer=optimizer), "fp32")
+        paint(Scene(content, style), backbone, settings(steps=3, optimizer=optimizer))
 
 
 def test_network_without_any_varying_tap_is_refused(backbone, content, style, settings):
@@ -167,15 +166,17 @@ def test_network_without_any_varying_tap_is_refused(backbone, content, style, se
         pytest.warns(UserWarning, match="left out"),
         pytest.raises(UserError, match=r"no tap has features that vary. Choose others, see --list-taps"),
     ):
-        paint(content, style, backbone, settings(steps=3), "fp32")
+        paint(Scene(content, style), backbone, settings(steps=3))
 
 
 def test_picture_too_small_for_the_taps_is_refused(backbone, content, style, settings):
     with pytest.raises(UserError, match=r"shorter side of 12 px is too small .* Use a larger --size, or shallower"):
-        paint(content[:, :, :12], style, backbone, settings(style_taps=("pool5",)), "fp32")
+        paint(Scene(content[:, :, :12], style), backbone, settings(style_taps=("pool5",)))
 
 
 def test_bfloat16_paints_too(backbone, content, style, settings):
-    full, half = (paint(content, style, backbone, settings(steps=8), precision) for precision in ("fp32", "bf16"))
+    full, half = (
+        paint(Scene(content, style), backbone, settings(steps=8, precision=precision)) for precision in ("fp32", "bf16")
+    )
     assert half.image.dtype == torch.float32
     assert half.scalars["loss/total"] < 1.2 * full.scalars["loss/total"] < 9

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import optimize
 
-from transfer.optimize import BACKTRACKS, FIRST_STEP, RECENT, ProjectedLbfgs
+from transfer.painting.optimizers.lbfgs import BACKTRACKS, FIRST_STEP, RECENT, ProjectedLbfgs
 
 SHAPE = (1, 3, 2, 4)
 SIZE = math.prod(SHAPE)

@@ -1,34 +1,18 @@
-"""Optimizers of a canvas.
-
-Each takes the loss and gradient at the parameters and moves them on: one call is one evaluation, so that different
-optimizers are compared by what they cost.
-"""
+"""L-BFGS kept inside the range of colours, one evaluation of the loss a call."""
 
 import math
 from collections import deque
 from collections.abc import Generator
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from transfer.canvas import Canvas
-from transfer.config import LineSearch, TransferConfig
-from transfer.wolfe import strong_wolfe
+from transfer.painting.optimizers.wolfe import strong_wolfe
+from transfer.painting.settings import LineSearch
 
 RECENT = 5  # losses, the highest of which a new one may not exceed
 BACKTRACKS = 4  # times a step is shortened before the memory is dropped
-FIRST_STEP = 0.01  # root mean square change of a parameter by the first step of L-BFGS and SGD
-
-
-@runtime_checkable
-class Optimizer(Protocol):
-    """Moves the parameters of a canvas in place."""
-
-    def update(self, loss: float, gradient: Tensor) -> None:
-        """Move on from the loss and gradient at the present parameters; raise `FloatingPointError` for a NaN."""
-        ...
+FIRST_STEP = 0.01  # root mean square change of a parameter by the first step
 
 
 class ProjectedLbfgs:
@@ -55,6 +39,8 @@ class ProjectedLbfgs:
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self._losses: deque[float] = deque(maxlen=RECENT)
         self._backtracks = 0
+        self._point, self._gradient, self._direction = parameters.detach(), parameters.detach(), parameters.detach()
+        self._length = lr
         self._is_wolfe = line_search == "wolfe"
         self._search: Generator[float, tuple[float, float], float] | None = None
 
@@ -87,6 +73,7 @@ class ProjectedLbfgs:
 
     def _search_on(self, loss: float, gradient: Tensor) -> tuple[float, Tensor] | None:
         """Return loss and gradient of the point that the line search accepts, None while it goes on."""
+        assert self._search is not None
         self._trials[self._length] = (loss, gradient)
         try:
             self._length = self._search.send((loss, self._slope(gradient)))
@@ -142,84 +129,3 @@ class ProjectedLbfgs:
     def _move(self) -> None:
         moved = self._point + self._length * self._direction
         self._parameters.copy_(moved.clamp_(self._lowest, self._highest))
-
-
-class Descent:
-    """torch's Adam, NAdam or SGD, with the parameters clamped to their range after each step."""
-
-    def __init__(
-        self,
-        parameters: Tensor,
-        kind: type[torch.optim.Optimizer],
-        lr: float | None,
-        *,
-        decay: float = 1.0,
-        bounds: tuple[float, float] | None = (0.0, 1.0),
-    ) -> None:
-        """Take the parameters, which are changed in place.
-
-        `lr` None is found from the first gradient; `decay` is a factor on it after each step. Betas (0.9, 0.99), where
-        there are any, as in crowsonkb/style-transfer-pytorch.
-        """
-        self._parameters, self._bounds, self._decay = parameters, bounds, decay
-        betas = {} if kind is torch.optim.SGD else {"betas": (0.9, 0.99)}
-        self._optimizer = kind([parameters], lr=math.nan if lr is None else lr, **betas)
-
-    @torch.no_grad()
-    def update(self, loss: float, gradient: Tensor) -> None:
-        """Move the parameters on."""
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss}")
-        group = self._optimizer.param_groups[0]
-        if math.isnan(group["lr"]):
-            size = gradient.square().mean().sqrt().item()
-            group["lr"] = FIRST_STEP / size if size > 0 else 0.0
-        self._parameters.grad = gradient
-        self._optimizer.step()
-        group["lr"] *= self._decay
-        if self._bounds is not None:
-            self._parameters.clamp_(*self._bounds)
-
-    def carry_over(self, smaller: "Descent") -> None:
-        """Take over the rate and the moments that were reached on a smaller picture, enlarged.
-
-        Source: crowsonkb/style-transfer-pytorch, scale_adam.
-        """
-        self._optimizer.param_groups[0]["lr"] = smaller._optimizer.param_groups[0]["lr"]
-        size = tuple(self._parameters.shape[2:])
-        for state in smaller._optimizer.state.values():
-            self._optimizer.state[self._parameters] = {
-                name: _enlarge(name, value, size) if value.ndim == 4 else value for name, value in state.items()
-            }
-
-
-def _enlarge(name: str, moment: Tensor, size: tuple[int, int]) -> Tensor:
-    if name == "exp_avg":
-        return functional.interpolate(moment, size, mode="bicubic")
-    return functional.interpolate(moment, size, mode="bilinear")  # of squares, which bicubic would make negative
-
-
-DESCENTS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "nadam": torch.optim.NAdam,
-    "sgd": torch.optim.SGD,
-}
-
-
-def build_optimizer(config: TransferConfig, canvas: Canvas, smaller: Optimizer | None = None) -> Optimizer:
-    """Return the optimizer of a canvas.
-
-    Args:
-        config: resolved settings.
-        canvas: whose parameters it moves.
-        smaller: that of the scale before. The memory of L-BFGS and of a spectrum does not carry over.
-    """
-    if config.optimizer == "lbfgs":
-        return ProjectedLbfgs(
-            canvas.parameters, config.lr, history=config.history, line_search=config.line_search, bounds=canvas.range
-        )
-    kind = DESCENTS[config.optimizer]
-    descent = Descent(canvas.parameters, kind, config.lr, decay=config.lr_decay, bounds=canvas.range)
-    if isinstance(smaller, Descent) and config.canvas == "pixels":
-        descent.carry_over(smaller)
-    return descent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from transfer.wolfe import CURVATURE, DECREASE, MOST_TRIALS, strong_wolfe
+from transfer.painting.optimizers.wolfe import CURVATURE, DECREASE, MOST_TRIALS, strong_wolfe
 
 
 def quadratic(minimum):

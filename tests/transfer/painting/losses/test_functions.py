@@ -1,0 +1,125 @@
+"""The losses: against formulas written in numpy from the papers, and the invariances they promise."""
+
+import numpy as np
+import pytest
+import torch
+
+from transfer.painting.losses.functions import (
+    gatys_content_loss,
+    gatys_style_loss,
+    gram_matrix,
+    neural_style_content_loss,
+    neural_style_style_loss,
+    relative_content_scale,
+    relative_style_scale,
+    squared_distance,
+    total_variation,
+    varies,
+)
+
+
+def random_maps(seed, shape=(1, 5, 6, 7), dtype=torch.float64):
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+# Gram
+
+
+def test_gram_of_two_channels_by_hand():
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    assert gram_matrix(features).tolist() == [[[2.5, 5.5], [5.5, 12.5]]]
+
+
+def test_gram_is_the_mean_of_the_products_of_channels():
+    features = random_maps(0, (2, 3, 4, 5))
+    expected = np.einsum("bchw,bdhw->bcd", features.numpy(), features.numpy()) / 20
+    np.testing.assert_allclose(gram_matrix(features).numpy(), expected, rtol=1e-12)
+
+
+def test_gram_is_symmetric_and_positive_semidefinite():
+    gram = gram_matrix(random_maps(1, (1, 8, 2, 3)))[0]  # 8 channels at 6 positions: singular
+    torch.testing.assert_close(gram, gram.T, rtol=0, atol=0)
+    eigenvalues = torch.linalg.eigvalsh(gram)
+    assert eigenvalues.min() > -1e-12 * eigenvalues.max()
+    assert (eigenvalues > 1e-9 * eigenvalues.max()).sum() == 6
+
+
+def test_gram_forgets_where_things_are():
+    features = random_maps(2)
+    order = torch.randperm(42, generator=torch.Generator().manual_seed(3))
+    permuted = features.flatten(2)[:, :, order].view_as(features)
+    torch.testing.assert_close(gram_matrix(permuted), gram_matrix(features))
+    assert not torch.allclose(gram_matrix(features.flip(1)), gram_matrix(features))
+
+
+@pytest.mark.parametrize(("dtype", "naive_error"), [(torch.bfloat16, 1e-3), (torch.float16, float("inf"))])
+def test_gram_of_half_precision_is_summed_in_float32(dtype, naive_error):
+    features = (5 + random_maps(4, (1, 4, 64, 64))).to(dtype)
+    gram, reference = gram_matrix(features), gram_matrix(features.double())
+    flat = features.flatten(2)
+    naive = flat @ flat.transpose(1, 2) / 4096  # rounded to 8 bits, and more than float16 can hold
+    assert ((naive - reference).abs() / reference).max() >= naive_error
+    assert gram.dtype == torch.float32
+    torch.testing.assert_close(gram.double(), reference, rtol=1e-5, atol=0)
+
+
+def test_squared_distance_of_half_precision_is_summed_in_float32():
+    a, b = torch.ones(1, 4, 64, 64, dtype=torch.bfloat16), torch.zeros(1, 4, 64, 64, dtype=torch.bfloat16)
+    a[0, 0, 0, 0] = 3
+    assert squared_distance(a, b).item() == 4 * 64 * 64 + 8  # the nearest bfloat16 is 16384
+
+
+# Gradients
+
+
+def test_gradient_of_the_gram():
+    assert torch.autograd.gradcheck(gram_matrix, random_maps(0, (2, 3, 2, 3)).requires_grad_())
+
+
+def test_gradient_of_the_scales_and_of_total_variation():
+    content, style = random_maps(0).requires_grad_(), random_maps(1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: relative_style_scale(gram_matrix(a), gram_matrix(b)), (content, style))
+    # The content's scale is made in float32, which is all it needs.
+    assert torch.autograd.gradcheck(relative_content_scale, content, eps=1e-2, atol=1e-2, rtol=1e-2)
+    assert torch.autograd.gradcheck(total_variation, content)
+
+
+# The scale-free losses
+
+
+def test_scales_have_a_floor_for_a_content_that_has_the_style_and_for_hardly_varying_maps():
+    gram = gram_matrix(random_maps(0))
+    assert relative_style_scale(gram, gram) == pytest.approx(0.01 * gram.square().sum())
+    flat = torch.ones(1, 2, 3, 3) + 1e-4 * random_maps(1, (1, 2, 3, 3), torch.float32)
+    assert relative_content_scale(flat).item() == pytest.approx(0.01 * 18, rel=1e-3)
+
+
+# The conventions of the literature
+
+
+def test_loss_functions_by_hand():
+    gram, target = torch.tensor([[[1.0, 2.0], [2.0, 5.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    assert gatys_style_loss(gram, target) == 24 / (4 * 4)
+    assert neural_style_style_loss(gram, target) == (24 / 4) / 4
+    features, goal = torch.full((1, 2, 1, 3), 2.0), torch.full((1, 2, 1, 3), 5.0)
+    assert gatys_content_loss(features, goal) == 27
+    assert neural_style_content_loss(features, goal) == 9
+
+
+def test_total_variation_by_hand():
+    image = torch.tensor([[[[0.0, 0.5, 0.5], [1.0, 0.5, 0.25]]]]).expand(1, 3, 2, 3)
+    assert total_variation(image) == 3 * ((0.5 + 0 + 0.5 + 0.25) + (1 + 0 + 0.25))
+
+
+# What carries something
+
+
+def test_maps_that_do_not_vary_or_are_not_finite_carry_nothing():
+    flat = torch.full((1, 3, 4, 5), 7.0)
+    assert varies(random_maps(0))
+    assert not varies(flat)
+    assert not varies(torch.zeros(1, 3, 4, 5))
+    assert not varies(flat + 1e-4 * random_maps(1, (1, 3, 4, 5), torch.float32))  # by a millionth of their energy
+    assert varies(flat + 0.1 * random_maps(1, (1, 3, 4, 5), torch.float32))
+    assert not varies(random_maps(0) * float("inf"))
+    assert varies(random_maps(0).to(torch.bfloat16))

@@ -1,0 +1,218 @@
+"""The one call from Python."""
+
+import importlib.util
+import inspect
+import json
+import subprocess
+import sys
+from types import FunctionType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import transfer
+from nstkit.errors import UserError
+from transfer import stylize
+from transfer.config import NetworkSettings
+from transfer.painting.settings import PaintSettings
+
+QUICK = {"device": "cpu", "precision": "fp32", "steps": 3}
+
+
+def test_package_offers_the_function_whatever_is_imported_first():
+    importlib.import_module("transfer.api")  # no submodule has the function's name, so none can take its place
+    assert isinstance(transfer.stylize, FunctionType)
+    assert transfer.stylize is stylize
+    assert importlib.util.find_spec("transfer.stylize") is None
+    with pytest.raises(AttributeError, match="no attribute 'stylise'"):
+        transfer.stylise  # noqa: B018
+
+
+@pytest.mark.parametrize(("size", "expected"), [((90, 60), (48, 32)), ((40, 80), (24, 48)), ((30, 30), (48, 48))])
+def test_picture_in_picture_out_with_the_longer_side_asked_for(size, expected, backbone, draw_picture):
+    result = stylize(draw_picture(size), draw_picture((64, 50), 1), backbone=backbone, size=48, **QUICK)
+    assert isinstance(result, Image.Image)
+    assert result.mode == "RGB"
+    assert result.size == expected
+    assert np.std(result) > 5
+
+
+def test_tensor_in_tensor_out_of_the_same_shape(backbone, content, style):
+    result = stylize(content, style, backbone=backbone, size=32, **QUICK)
+    assert result.shape == content.shape
+    assert 0 <= result.min() <= result.max() <= 1
+    assert not torch.equal(result, content)
+    assert not result.requires_grad
+
+
+def test_style_may_be_of_the_other_kind(backbone, content, draw_picture):
+    assert isinstance(stylize(content, draw_picture((64, 50)), backbone=backbone, **QUICK), torch.Tensor)
+    assert isinstance(stylize(draw_picture((64, 50)), content, backbone=backbone, size=48, **QUICK), Image.Image)
+
+
+def test_grey_and_transparent_pictures_are_taken(backbone, draw_picture):
+    grey, clear = draw_picture((40, 40)).convert("L"), draw_picture((40, 40)).convert("RGBA")
+    assert stylize(grey, clear, backbone=backbone, size=40, **QUICK).size == (40, 40)
+
+
+def test_backbone_by_name_or_loaded_gives_the_same(checkpoint, content, style):
+    from nstkit.backbones.prepare import load_backbone
+
+    by_name = stylize(content, style, backbone=str(checkpoint), **QUICK)
+    loaded = stylize(content, style, backbone=load_backbone(str(checkpoint)), **QUICK)
+    # Not bit for bit: each call measures anew which memory format is faster.
+    torch.testing.assert_close(by_name, loaded, rtol=0, atol=1e-4)
+
+
+def test_same_seed_same_result(backbone, content, style):
+    first, again, other = (
+        stylize(content, style, backbone=backbone, init="noise", canvas="pixels", seed=seed, **QUICK)
+        for seed in (0, 0, 1)
+    )
+    torch.testing.assert_close(first, again, rtol=0, atol=1e-4)
+    assert (first - other).abs().mean() > 0.1
+
+
+def test_settings_hold(backbone, content, style):
+    gentle, strong = (
+        stylize(content, style, backbone=backbone, style_weight=weight, **{**QUICK, "steps": 10})
+        for weight in (0.01, 100.0)
+    )
+    assert (strong - content).abs().mean() > 2 * (gentle - content).abs().mean()
+
+
+def test_mistakes_are_user_errors(backbone, content, style):
+    with pytest.raises(UserError, match="--size 3 "):
+        stylize(content, style, backbone=backbone, size=3)
+    with pytest.raises(UserError, match="tap 'relu9_1' is not in"):
+        stylize(content, style, backbone=backbone, style_taps=("relu9_1",), **QUICK)
+    with pytest.raises(UserError, match="no such checkpoint"):
+        stylize(content, style, backbone="nowhere/ckpt.pt", **QUICK)
+
+
+# Both doors: what the command refuses, the function refuses
+
+
+def test_defaults_are_those_of_the_command():
+    settings = {**PaintSettings().flat(), **NetworkSettings().flat(), "mode": "transfer", "size": 512, "device": "auto"}
+    parameters = inspect.signature(stylize).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    del defaults["content"], defaults["style"], defaults["unknown"]
+    assert defaults.pop("backbone") == "carried"
+    del settings["backbone"], settings["list_taps"]
+    assert defaults == settings
+
+
+def test_every_argument_is_documented():
+    documented = stylize.__doc__
+    for name in inspect.signature(stylize).parameters:
+        assert f"        {name}: " in documented
+
+
+WRONG = {  # settings by the message; each is what somebody typed
+    "--gauge canon (raw, canonical; did you mean 'canonical'?)": {"gauge": "canon"},
+    "--mode textur (transfer, texture, content; did you mean 'texture'?)": {"mode": "textur"},
+    "--padding mirror (zero, replicate, reflect)": {"padding": "mirror"},
+    "--equalize grad (none, loss, gradient; did you mean 'gradient'?)": {"equalize": "grad"},
+    "--loss gaty (relative, gatys, neural-style; did you mean 'gatys'?)": {"loss": "gaty"},
+    "--device gpu (auto, cuda, mps, cpu": {"device": "gpu"},
+    "--precision half (auto, fp32, bf16, fp16": {"precision": "half"},
+    "--steps 2.5 (a whole number)": {"steps": 2.5},
+    "--steps True (a whole number)": {"steps": True},
+    "--steps 0 (at least 1)": {"steps": 0},
+    "--lr nan (a finite number)": {"lr": float("nan")},
+    "--seconds inf (a finite number)": {"seconds": float("inf")},
+    "--style-weight strong (a number)": {"style_weight": "strong"},
+    "--size 3 (at least 32)": {"size": 3},
+    "--style-taps relu1_1 (a list)": {"style_taps": "relu1_1"},
+    "--normalize-gradients yes (True or False)": {"normalize_gradients": "yes"},
+    "--average 1.0 (at least 0, below 1)": {"average": 1.0},
+    "unknown settings: stepz. Did you mean 'steps'?": {"stepz": 3},
+    "unknown settings: out.": {"out": "a.png"},
+    "unknown settings: judge.": {"judge": ["vgg19"]},
+    "unknown settings: list_taps.": {"list_taps": True},
+    "unknown settings: run_name.": {"run_name": "me"},
+    "--seed -1 (at least 0)": {"seed": -1},
+    "--init nose: no such picture": {"init": "nose"},
+    "tap 'relu9_1' is not in": {"style_taps": ["relu9_1"]},
+    "no network 'vgg91'": {"backbone": "vgg91"},
+    "backbone: int is none. Give a name": {"backbone": 19},
+    "init: int is no picture. Give a Pillow picture": {"init": 3},
+}
+SCRIPT = """
+import json, sys, torch
+from transfer import stylize
+from nstkit.errors import UserError
+content, style = torch.rand(1, 3, 40, 48), torch.rand(1, 3, 40, 48)
+pictures = {
+    "str": "photo.jpg", "flat": torch.rand(3, 40, 48), "bytes": torch.randint(0, 255, (1, 3, 40, 48)),
+    "levels": 255 * torch.rand(1, 3, 40, 48), "nan": content * float("nan"),
+}
+said = []
+for settings in json.load(sys.stdin):
+    wrong = settings.pop("content", None)
+    try:
+        stylize(content if wrong is None else pictures[wrong], style, **settings)
+        said.append("nothing")
+    except UserError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+PICTURES = {
+    "content: str is no picture. Give a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1].": {"content": "str"},
+    "content: a tensor of shape (3, 40, 48), torch.float32": {"content": "flat"},
+    "content: a tensor of shape (1, 3, 40, 48), torch.int64": {"content": "bytes"},
+    "content: a tensor with values from 0": {"content": "levels"},
+    "content: a tensor with values from nan": {"content": "nan"},
+}
+
+
+def test_wrong_values_are_each_one_clear_error():
+    """In a process of its own: the checks of types that these tests run under would come first."""
+    wrong = {**WRONG, **PICTURES}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(list(wrong.values())),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for expected, said in zip(wrong, json.loads(done.stdout), strict=True):
+        assert expected in said
+        assert "\n" not in said
+
+
+def test_loaded_backbone_is_not_changed_by_settings_it_cannot_follow(backbone, content, style):
+    with pytest.raises(UserError, match=r"pooling, swap with a backbone that is loaded already"):
+        stylize(content, style, backbone=backbone, pooling="avg", swap=("relu1_1@random",), **QUICK)
+
+
+def test_picture_to_start_from(backbone, content, style, draw_picture):
+    for init in (draw_picture((30, 70), 5), 0.25 * torch.ones(1, 3, 8, 9)):
+        first = stylize(content, style, backbone=backbone, init=init, **{**QUICK, "steps": 1})
+        assert first.shape == content.shape
+        assert (first - content).abs().mean() > 0.05
+    grey = stylize(content, style, backbone=backbone, init=0.25 * torch.ones(1, 3, 8, 9), **{**QUICK, "steps": 1})
+    torch.testing.assert_close(grey, torch.full_like(grey, 0.25), rtol=0, atol=0.01)
+
+
+def test_nothing_of_the_callers_changes(draw_picture):
+    from nstkit.backbones.prepare import load_backbone
+
+    threads = torch.get_num_threads()
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    network = load_backbone("vgg11_bn@random:1")
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    content, style = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0)), draw_picture((40, 32))
+    original = content.clone()
+    result = stylize(content, style, backbone=network, size=40, init="noise", **QUICK)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(content, original)
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    assert not network.network.training
+    assert result.shape == content.shape

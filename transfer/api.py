@@ -1,0 +1,229 @@
+"""The one call from Python: `stylize`."""
+
+import copy
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.prepare import load_backbone
+from nstkit.backbones.spec import Padding, Pooling, Preprocess
+from nstkit.config import Device, Precision, RunSettings
+from nstkit.errors import UserError
+from nstkit.hardware import choose_machine
+from nstkit.pictures import to_picture, to_tensor
+from nstkit.settings import check_names
+from transfer.config import NetworkSettings, PictureSettings
+from transfer.painting.loop import paint
+from transfer.painting.scene import Scene
+from transfer.painting.settings import (
+    CanvasKind,
+    Equalize,
+    Gauge,
+    LineSearch,
+    Loss,
+    Mode,
+    Optimizer,
+    PaintSettings,
+    Smoothing,
+)
+from transfer.pairs import read_start
+
+if TYPE_CHECKING:
+    from typing import Never as Nothing  # a type checker refuses every unknown name before it is run
+else:
+    Nothing = object
+
+Picture = TypeVar("Picture", Image.Image, Tensor)
+ROUNDING = 0.01  # how far outside of [0, 1] a tensor's values may be
+NEEDED: dict[Mode, str] = {
+    "transfer": "it needs a content and a style picture",
+    "texture": "it needs a style picture, and None for the content",
+    "content": "it needs a content picture, and None for the style",
+}
+
+
+def stylize(
+    content: Picture | None,
+    style: Picture | Image.Image | Tensor | None,
+    *,
+    backbone: str | Backbone = "carried",
+    mode: Mode = "transfer",
+    size: int = 512,
+    init: str | Image.Image | Tensor | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    tolerance: float = 0.0,
+    scales: int | None = None,
+    canvas: CanvasKind = "fourier",
+    optimizer: Optimizer | None = None,
+    lr: float | None = None,
+    lr_decay: float = 1.0,
+    history: int = 30,
+    line_search: LineSearch = "backtrack",
+    average: float = 0.0,
+    jitter: int | None = None,
+    loss: Loss = "relative",
+    content_weight: float | None = None,
+    style_weight: float | None = None,
+    tv_weight: float | None = None,
+    content_taps: tuple[str, ...] | list[str] = (),
+    style_taps: tuple[str, ...] | list[str] = (),
+    octaves: int = 1,
+    equalize: Equalize = "none",
+    normalize_gradients: bool = False,
+    gauge: Gauge = "raw",
+    smoothing: Smoothing = "none",
+    smoothing_taps: tuple[str, ...] | list[str] = (),
+    temperature: float = 1.0,
+    arch: str | None = None,
+    preprocess: Preprocess = "own",
+    pooling: Pooling = "max",
+    padding: Padding = "zero",
+    swap: tuple[str, ...] | list[str] = (),
+    seed: int = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    **unknown: Nothing,
+) -> Picture:
+    """Return `content` painted in the style of `style`, as what `content` is.
+
+    Nothing of the caller's changes: neither the pictures nor a loaded backbone nor any random state. Without a content
+    (`mode="texture"`) the result is as what the style is.
+
+    Args:
+        content: a Pillow picture, scaled to `size`; or a tensor (1, 3, H, W), sRGB in [0, 1], taken at its own size.
+            None with `mode="texture"`.
+        style: a picture of either kind, whatever the content is. None with `mode="content"`.
+        backbone: as after `--backbone`, or a loaded one, which spares loading it again.
+        mode: `transfer`, `texture` (the style alone, from noise), or `content` (what the content layers keep).
+        size: longer side of Pillow pictures [px], at least 32.
+        init: first canvas: `content`, `style`, `noise`, `grey`, a picture, or a picture's file. None = content; noise
+            for texture and content.
+        steps: evaluations of the loss. None = 100, or as many as `seconds` allows.
+        seconds: longest time [s].
+        tolerance: stop when the loss has fallen by less than this share over 25 evaluations; 0 = never.
+        scales: sizes painted one after the other, each twice the one before. None = 1 up to 768 px, one more for each
+            doubling, and two more for a texture.
+        canvas: `fourier` (the spectrum of decorrelated colours) or `pixels`.
+        optimizer: `lbfgs`, `adam`, `nadam` or `sgd`. None = lbfgs, and with jitter adam.
+        lr: step size. None = what suits optimizer and canvas.
+        lr_decay: factor on the step size after every evaluation; not for lbfgs.
+        history: steps that lbfgs remembers.
+        line_search: of lbfgs, `backtrack` or `wolfe`.
+        average: decay of a running mean over the canvases, in [0, 1); 0 = the best canvas is the result.
+        jitter: largest shift of the canvas in each evaluation [px]. None = the side of the network's patches, or 0.
+        loss: `relative` (scale-free), `gatys` or `neural-style`.
+        content_weight: 0 or more. None = that of the loss: 1 (relative), 1 (gatys), 5 (neural-style).
+        style_weight: 0 or more. None = 10 (relative), 1000 (gatys), 100 (neural-style).
+        tv_weight: of total variation, 0 or more. None = 3 (relative), 0 (gatys), 0.001 (neural-style).
+        content_taps: layers that content is taken from, each NAME or NAME=WEIGHT. None given = the network's default.
+        style_taps: layers that style is taken from, written in the same way.
+        octaves: sizes at which every loss is taken at once.
+        equalize: `none`, `loss` or `gradient`: weigh the layers so that these are equal for the first canvas.
+        normalize_gradients: divide each layer's gradient by its L1 norm.
+        gauge: `raw`, or `canonical`: each channel divided by its mean over fixed pictures.
+        smoothing: of activations: `none`, `softmax` or `scale` (SWAG).
+        smoothing_taps: layers that are smoothed. None given = all for softmax, those of stride 16 and more for scale.
+        temperature: what activations are divided by before the softmax, above 0.
+        arch: factory of a checkpoint that was made by one, package.module:function.
+        preprocess: `own`, `imagenet` or `caffe` normalisation of the picture; like the next three not with a loaded
+            backbone, which has its own.
+        pooling: `max` (the network's own), `avg` or `l2`.
+        padding: `zero` (the network's own), `replicate` or `reflect`.
+        swap: TAP..TAP@SPEC, layers that get the weights of another backbone.
+        seed: of noise and jitter.
+        device: `auto`, `cuda`, `mps` or `cpu`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        unknown: none; a wrong name is reported with the nearest right one.
+
+    Raises:
+        nstkit.errors.UserError: for a setting that is unknown or not allowed, a backbone or tap that cannot be used, or
+            pictures that do not go with the mode.
+
+    Example:
+        >>> from nstkit.sample import sample_content, sample_style
+        >>> picture = stylize(sample_content(), sample_style(64), size=48, steps=2, device="cpu")
+        >>> picture.size
+        (48, 32)
+    """
+    values = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}  # stands before other names
+    start_word = init if isinstance(init, str) else None
+    start = None if isinstance(init, str) else init
+    painting = {name: value for name, value in values.items() if name in PaintSettings().flat()}
+    changes = {name: value for name, value in values.items() if name in NetworkSettings().flat()}
+    check_names(PaintSettings, unknown, {**values, "backbone": backbone, "init": init})
+    settings = PaintSettings.of(**painting, init=start_word)
+    pictures = PictureSettings(mode=mode, size=size)
+    if (content is None) != (mode == "texture") or (style is None) != (mode == "content"):
+        raise UserError(f"mode {mode}: {NEEDED[mode]}.")
+    if start_word is not None:
+        start = read_start(start_word)
+    machine = choose_machine(RunSettings(device=device, precision=precision))
+    scene = Scene(
+        content=as_tensor(content, "content", pictures.size),
+        style=as_tensor(style, "style", pictures.size),
+        start=as_tensor(start, "init"),
+    ).to(machine.device)
+    eye = loaded(backbone, NetworkSettings.of(**changes), machine.device)
+    settings = settings.changed(precision=machine.precision).resolved(mode, max(scene.size), eye.patch_px)
+    result = paint(scene, eye, settings).image
+    is_tensor = isinstance(style if content is None else content, Tensor)
+    return cast(Picture, result if is_tensor else to_picture(result))  # as what was given, which no annotation can say
+
+
+NOT_SETTINGS = ("content", "style", "backbone", "init", "unknown")
+
+
+def as_tensor(picture: object, role: str, size_px: int | None = None) -> Float[Tensor, "1 3 h w"] | None:
+    """Return a caller's picture as a tensor, None for None.
+
+    Args:
+        picture: a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1].
+        role: what the message calls it.
+        size_px: longer side that a Pillow picture is scaled to [px]; None = as it is.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if picture is None:
+        return None
+    if isinstance(picture, Image.Image):
+        return to_tensor(picture, size_px)
+    wanted = "Give a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1]."
+    if not isinstance(picture, Tensor):
+        raise UserError(f"{role}: {type(picture).__name__} is no picture. {wanted}")
+    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.is_floating_point() or not picture.numel():
+        raise UserError(f"{role}: a tensor of shape {tuple(picture.shape)}, {picture.dtype}. {wanted}")
+    low, high = picture.min().item(), picture.max().item()
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise UserError(f"{role}: a tensor with values from {low:g} to {high:g}. {wanted}")
+    return picture
+
+
+def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:
+    """Return a backbone on a device: loaded by name, or the caller's own, which stays where it is.
+
+    Args:
+        backbone: as after `--backbone`, or a loaded one.
+        network: what is changed about a network that is loaded here.
+        device: where to paint.
+
+    Raises:
+        UserError: where a loaded backbone would have to be changed, or one cannot be loaded.
+    """
+    if isinstance(backbone, str):
+        return load_backbone(backbone, **network.loading).to(device)
+    if not isinstance(backbone, Backbone):
+        raise UserError(
+            f"backbone: {type(backbone).__name__} is none. Give a name such as vgg19, or a result of load_backbone."
+        )
+    changed = [name for name, value in network.flat().items() if value != getattr(NetworkSettings(), name)]
+    if changed:
+        raise UserError(
+            f"{', '.join(changed)} with a backbone that is loaded already. Give that to nstkit.load_backbone instead."
+        )
+    return backbone if backbone.mean.device == device else copy.deepcopy(backbone).to(device)

@@ -1,0 +1,1 @@
+"""The painter: scene -> features through a lens -> losses -> optimizer -> canvas. It knows no files and no screen."""

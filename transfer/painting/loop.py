@@ -1,0 +1,153 @@
+"""The loop that paints one picture. It knows no files and no screen: it hands a small record to one callback."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.batchnorm import settled
+from nstkit.errors import UserError
+from nstkit.settings import known
+from transfer.painting.canvas import Canvas, build_canvas, start_picture
+from transfer.painting.losses.objective import Objective
+from transfer.painting.optimizers.build import CanvasOptimizer, build_optimizer
+from transfer.painting.pyramid import Kept, Scale, plan_scales
+from transfer.painting.scene import Scene, resize
+from transfer.painting.settings import PaintSettings
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the loop reports after each evaluation of the loss.
+
+    Attributes:
+        number: evaluations so far, from 1.
+        scalars: the losses by tag, of `canvas` as it is.
+        canvas: (1, 3, H, W) in [0, 1]; it changes in place after the call.
+        time_s: since the loop began.
+    """
+
+    number: int
+    scalars: dict[str, float]
+    canvas: Float[Tensor, "1 3 h w"]
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Painting:
+    """The resulting canvas and the losses measured on exactly that canvas.
+
+    Attributes:
+        image: (1, 3, H, W) in [0, 1].
+        scalars: the losses by tag.
+        number: the evaluation that it comes from.
+        time_s: of the whole loop.
+        is_interrupted: Ctrl-C ended the loop before its last step.
+        facts: of the objective, see there.
+    """
+
+    image: Float[Tensor, "1 3 h w"]
+    scalars: dict[str, float]
+    number: int
+    time_s: float
+    is_interrupted: bool = False
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+def paint(
+    scene: Scene,
+    backbone: Backbone,
+    settings: PaintSettings,
+    report: Callable[[Step], None] = lambda step: None,
+) -> Painting:
+    """Return the painting of one scene.
+
+    Args:
+        scene: on the device of the backbone.
+        backbone: the network whose features are compared; it stays as it is. If its weights are random, a copy is used
+            whose batch norm has the statistics of the scene.
+        settings: resolved.
+        report: called after each evaluation.
+
+    Raises:
+        UserError: when the loss is not finite, or no tap of the network carries anything.
+    """
+    started = time.perf_counter()
+    backbone = settled(backbone, scene.pictures)
+    image: Tensor | None = None
+    optimizer: CanvasOptimizer | None = None
+    steps_done, is_interrupted = 0, False
+    for scale in plan_scales(scene.size, settings.optimization):
+        small, start = with_start(scene.at(scale.size), settings)
+        image = start if image is None else resize(image, scale.size)
+        kept = Kept(settings.optimization, steps_done)
+        try:
+            objective = Objective(backbone, small, settings.losses, settings.precision)
+            canvas = build_canvas(settings.optimization.canvas, image)
+            optimizer = build_optimizer(settings.optimization, canvas, optimizer)
+            _optimize(objective, canvas, optimizer, settings, scale, kept, started, report)
+        except KeyboardInterrupt:
+            if kept.seen == 0:
+                raise
+            is_interrupted = True
+        except FloatingPointError as error:
+            raise UserError(
+                f"{backbone.label}: {error} at step {kept.seen}. Try --precision fp32 or a lower --lr."
+            ) from error
+        image = image if kept.image is None else kept.image
+        steps_done = kept.seen
+        if is_interrupted:
+            break
+    assert image is not None  # there is at least one scale
+    scalars = kept.scalars
+    if scalars is None or scale.size != scene.size:
+        image = resize(image, scene.size)
+        if is_interrupted:  # maybe at a smaller size, whose losses are not those of the whole picture
+            objective = Objective(backbone, with_start(scene, settings)[0], settings.losses, settings.precision)
+        with torch.no_grad():
+            scalars = _as_numbers(objective(image))
+    time_s = time.perf_counter() - started
+    return Painting(image, scalars, kept.number, time_s, is_interrupted, objective.facts)
+
+
+def with_start(scene: Scene, settings: PaintSettings) -> tuple[Scene, Float[Tensor, "1 3 h w"]]:
+    """Return the scene with its first canvas, and that canvas, at the size of the result."""
+    init, kind = known(settings.optimization.init), settings.optimization.canvas
+    start = start_picture(scene, init, settings.seed, kind)
+    return replace(scene, start=start), start
+
+
+def _optimize(
+    objective: Objective,
+    canvas: Canvas,
+    optimizer: CanvasOptimizer,
+    settings: PaintSettings,
+    scale: Scale,
+    kept: Kept,
+    started: float,
+    report: Callable[[Step], None],
+) -> None:
+    """Evaluate and move the canvas until the scale's steps or seconds are spent, or it no longer gets better."""
+    shifts, jitter = random.Random(settings.seed), known(settings.optimization.jitter)
+    while kept.seen < scale.last_step and time.perf_counter() - started < scale.seconds:
+        image = canvas.image()
+        shift = (shifts.randint(-jitter, jitter), shifts.randint(-jitter, jitter))
+        losses = objective(image, shift)
+        (gradient,) = torch.autograd.grad(losses["loss/total"], canvas.parameters)
+        scalars = _as_numbers(losses)
+        kept.take(image.detach(), scalars)
+        report(Step(kept.seen, scalars, image.detach(), time.perf_counter() - started))
+        if kept.is_converged(settings.optimization.tolerance):
+            break
+        optimizer.update(scalars["loss/total"], gradient)
+
+
+def _as_numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    """Return the losses as numbers, with one wait for the device."""
+    values = torch.stack([loss.detach().float() for loss in losses.values()])
+    return dict(zip(losses, values.tolist(), strict=True))

@@ -1,0 +1,89 @@
+"""The table of conventions: what `--loss` computes at one layer, and how the layers are added up.
+
+Their default weights are those of `transfer.painting.settings.WEIGHTS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from transfer.painting.losses.functions import (
+    gatys_content_loss,
+    gatys_style_loss,
+    neural_style_content_loss,
+    neural_style_style_loss,
+    relative_content_scale,
+    relative_style_scale,
+    squared_distance,
+    total_variation,
+)
+from transfer.painting.settings import Loss
+
+Scalar = Float[Tensor, ""]
+
+
+def one(*_: Tensor) -> Scalar:
+    """Return 1: the scale of an absolute loss."""
+    return torch.ones(())
+
+
+def mean_variation(image: Float[Tensor, "b c h w"]) -> Scalar:
+    """Return total variation over the count of values."""
+    return 1 / image.numel() * total_variation(image)
+
+
+def variation_of_levels(image: Float[Tensor, "b c h w"]) -> Scalar:
+    """Return total variation of values that run to 256, as neural-style has it."""
+    return 256 * total_variation(image)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How one system measures.
+
+    Attributes:
+        style: loss of a Gram matrix and its target, before it is divided by the scale.
+        style_scale: from the Gram matrices of the content and of the style, once a painting.
+        content: loss of features and their target, before it is divided by the scale.
+        content_scale: from the features of the content.
+        variation: of the picture.
+        averages_taps: the layers of a term are averaged; otherwise they are added up.
+    """
+
+    style: Callable[[Tensor, Tensor], Tensor]
+    style_scale: Callable[[Tensor, Tensor], Tensor]
+    content: Callable[[Tensor, Tensor], Tensor]
+    content_scale: Callable[[Tensor], Tensor]
+    variation: Callable[[Tensor], Tensor]
+    averages_taps: bool
+
+
+CONVENTIONS: dict[Loss, Convention] = {
+    "relative": Convention(
+        style=squared_distance,
+        style_scale=relative_style_scale,
+        content=squared_distance,
+        content_scale=relative_content_scale,
+        variation=mean_variation,
+        averages_taps=True,
+    ),
+    "gatys": Convention(
+        style=gatys_style_loss,
+        style_scale=one,
+        content=gatys_content_loss,
+        content_scale=one,
+        variation=mean_variation,
+        averages_taps=True,
+    ),
+    "neural-style": Convention(
+        style=neural_style_style_loss,
+        style_scale=one,
+        content=neural_style_content_loss,
+        content_scale=one,
+        variation=variation_of_levels,
+        averages_taps=False,
+    ),
+}

@@ -1,0 +1,180 @@
+"""How far a canvas is from one scene, as one network sees it: features computed once, weight x term added up."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nstkit.backbones.backbone import Backbone
+from nstkit.config import Precision
+from nstkit.errors import UserError
+from nstkit.quality.activity import PEAK
+from transfer.painting.lens import Lens
+from transfer.painting.losses.conventions import CONVENTIONS
+from transfer.painting.losses.terms import Part, Place, Targets, Term, View, build_terms
+from transfer.painting.scene import Scene
+from transfer.painting.settings import LossSettings
+
+SMALLEST_OCTAVE_PX = 48  # shorter side below which no further octave is taken
+
+
+class Objective:
+    """The loss of a canvas for one scene.
+
+    Attributes:
+        terms: what it is the sum of.
+        facts: `peak/TAP` and `peak_smoothed/TAP`, the peakiness of the style's features before and after smoothing.
+    """
+
+    def __init__(self, backbone: Backbone, scene: Scene, settings: LossSettings, precision: Precision) -> None:
+        """Compute the targets.
+
+        Args:
+            backbone: whose features are compared.
+            scene: at the size of the canvas. `start` is the first canvas: for a texture its distance from the style is
+                1, and `equalize` needs it.
+            settings: resolved.
+            precision: of the network's computation.
+
+        Raises:
+            UserError: where no tap has features that vary.
+        """
+        self._scene, self._settings = scene, settings
+        self.terms = build_terms(settings, scene, backbone)
+        taps = list(dict.fromkeys(tap for term in self.terms for tap in term.taps))
+        self._lens = Lens(backbone, settings, taps, precision)
+        self.facts: dict[str, float] = {}
+        with torch.no_grad():
+            for octave in range(settings.octaves):
+                if octave == 0 or self._shorter_px() / 2**octave >= SMALLEST_OCTAVE_PX:
+                    self._prepare(octave, taps)
+            self._measure_peaks()
+        compared = [term for term in self.terms if term.taps]
+        if not any(term.parts for term in compared):
+            raise UserError(f"{backbone.label}: no tap has features that vary. Choose others, see --list-taps.")
+        if CONVENTIONS[settings.loss].averages_taps:
+            for term in compared:
+                total = sum(part.weight for part in term.parts)
+                term.parts = [replace(part, weight=part.weight / total) for part in term.parts]
+        if settings.equalize != "none" and scene.start is not None:
+            self._equalize(compared, scene.start)
+
+    def _shorter_px(self) -> int:
+        pictures = [self._untouched(), *([] if self._scene.style is None else [self._scene.style])]
+        return min(min(picture.shape[2:]) for picture in pictures)
+
+    def _untouched(self) -> Tensor:
+        """Return the picture whose distance from the style counts as 1."""
+        picture = self._scene.start if self._scene.content is None else self._scene.content
+        assert picture is not None, "a texture needs its first canvas"
+        return picture
+
+    def _prepare(self, octave: int, taps: list[str]) -> None:
+        """Give every term its parts of one octave."""
+        style = self._scene.style
+        style_taps = [tap for term in self.terms if term.compares_with == "style" for tap in term.taps]
+        targets = Targets(
+            self._lens.backbone.label,
+            octave,
+            untouched=self._lens.features(self._untouched(), taps, octave),
+            style={} if style is None else self._lens.features(style, style_taps, octave),
+        )
+        for term in self.terms:
+            term.parts += term.prepare(targets)
+
+    def _measure_peaks(self) -> None:
+        smoothed, style = list(self._lens.smoothed), self._scene.style
+        if smoothed and style is not None:
+            for name, features in (("peak", self._lens.unsmoothed), ("peak_smoothed", self._lens.features)):
+                self.facts |= {
+                    f"{name}/{tap}": float(PEAK.function(maps)) for tap, maps in features(style, smoothed).items()
+                }
+
+    def _equalize(self, terms: list[Term], start: Tensor) -> None:
+        """Weigh the parts so that at `start` their losses are 1, or their gradients have the L1 norm of the mean."""
+        image = start.detach().clone().requires_grad_(True)
+        view = self._view(image, (0, 0))
+        for term in terms:
+            sizes = []
+            for part in term.parts:
+                loss = self._loss(term, part, view)
+                if self._settings.equalize == "gradient":
+                    (loss,) = torch.autograd.grad(loss, image, retain_graph=True)
+                sizes.append(loss.abs().sum().item())
+            alive = [size for size in sizes if size > 0]
+            aim = 1.0 if self._settings.equalize == "loss" else sum(alive) / max(1, len(alive))
+            term.parts = [  # a part that is 0 already, as content is for the content picture, keeps its weight
+                replace(part, weight=part.weight * aim / size) if size > 0 else part
+                for part, size in zip(term.parts, sizes, strict=True)
+            ]
+
+    def __call__(
+        self, image: Float[Tensor, "1 3 h w"], shift: tuple[int, int] = (0, 0)
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return the weighted `loss/total` and its unweighted parts by tag, such as `loss/style/relu1_1`.
+
+        Args:
+            image: in [0, 1], of the content picture's size.
+            shift: [px] down and to the right by which the picture, and the content with it, is rolled first.
+        """
+        view = self._view(image, shift)
+        total = image.new_zeros(())
+        losses: dict[str, Tensor] = {}
+        for term in self.terms:
+            of_parts = {part.tag: self._loss(term, part, view) for part in term.parts}
+            weighed = [part.weight * of_parts[part.tag] for part in term.parts]
+            of_term = torch.stack(weighed).sum() if weighed else image.new_zeros(())
+            losses |= {**of_parts, f"loss/{term.name}": of_term}
+            total = total + term.weight * of_term
+        return {"loss/total": total, **losses}
+
+    def _view(self, image: Tensor, shift: tuple[int, int]) -> View:
+        """Return the canvas and its features, each place computed once for all terms."""
+        features: dict[Place, Tensor] = {}
+        shifted_content: dict[Place, Tensor] = {}
+        content = self._scene.content
+        rolled = torch.roll(image, shift, dims=(2, 3)) if any(shift) else image
+        for octave, taps in self._places(self.terms).items():
+            features |= {(octave, tap): maps for tap, maps in self._lens.features(rolled, taps, octave).items()}
+        if any(shift) and content is not None:  # its features move with the picture, but not by whole positions
+            content = torch.roll(content, shift, dims=(2, 3))
+            with torch.no_grad():
+                movable = [term for term in self.terms if term.compares_with == "content"]
+                for octave, taps in self._places(movable).items():
+                    maps_of = self._lens.features(content, taps, octave)
+                    shifted_content |= {(octave, tap): maps for tap, maps in maps_of.items()}
+        return View(image, features, shifted_content)
+
+    @staticmethod
+    def _places(terms: list[Term]) -> dict[int, list[str]]:
+        """Return the taps of the terms' parts by octave."""
+        places: dict[int, dict[str, None]] = {}
+        for octave, tap in (part.place for term in terms for part in term.parts if part.place is not None):
+            places.setdefault(octave, {})[tap] = None
+        return {octave: list(places[octave]) for octave in sorted(places)}
+
+    def _loss(self, term: Term, part: Part, view: View) -> Tensor:
+        """Return the loss of one part."""
+        if part.place is None:
+            return term(part, view.image, view)
+        seen = view.features[part.place]
+        if self._settings.normalize_gradients:
+            return with_normalized_gradient(lambda features: term(part, features, view), seen)
+        return term(part, seen, view)
+
+
+def with_normalized_gradient(loss_of: Callable[[Tensor], Tensor], features: Tensor) -> Float[Tensor, ""]:
+    """Return the loss; the gradient that it sends into the features is divided by its L1 norm, before any weight.
+
+    Source: jcjohnson/neural-style, -normalize_gradients; in neural-style-pt the option squares the weights instead.
+    """
+    if not features.requires_grad:
+        return loss_of(features)
+    fixed = features.detach().requires_grad_(True)
+    loss = loss_of(fixed)
+    gradient = torch.autograd.grad(loss, fixed)[0].float()
+    gradient = gradient / (gradient.abs().sum() + 1e-8)
+    # Nothing is added to the loss, but what a weight sends back through this is the weight times the gradient.
+    return loss.detach() + ((features - fixed.detach()).float() * gradient).sum()

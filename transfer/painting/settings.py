@@ -1,0 +1,218 @@
+"""What the painter can be told, in two groups: the loss and its optimization. No torch here."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from nstkit.config import Precision
+from nstkit.errors import UserError
+from nstkit.settings import Settings, flag_of
+
+Mode = Literal["transfer", "texture", "content"]
+Loss = Literal["relative", "gatys", "neural-style"]
+Equalize = Literal["none", "loss", "gradient"]
+Gauge = Literal["raw", "canonical"]
+Smoothing = Literal["none", "softmax", "scale"]
+Optimizer = Literal["lbfgs", "adam", "nadam", "sgd"]
+LineSearch = Literal["backtrack", "wolfe"]
+CanvasKind = Literal["pixels", "fourier"]
+
+START_PICTURES = ("content", "style", "noise", "grey")
+STEPS = 100
+UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
+ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
+
+WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total variation
+    "relative": (1.0, 10.0, 3.0),
+    "gatys": (1.0, 1e3, 0.0),
+    "neural-style": (5.0, 100.0, 1e-3),
+}
+LR: dict[CanvasKind, dict[Optimizer, float | None]] = {  # that of sgd follows from the first gradient
+    "pixels": {"lbfgs": 1.0, "adam": 0.02, "nadam": 0.02, "sgd": None},
+    "fourier": {"lbfgs": 1.0, "adam": 0.05, "nadam": 0.05, "sgd": None},
+}
+
+
+def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
+    """Return the weights by tap of words NAME or NAME=WEIGHT; a name alone has weight 1.
+
+    Args:
+        taps: the words.
+        flag: that they were given with, for the message.
+
+    Raises:
+        UserError: for a weight that is no number above 0.
+
+    Example:
+        >>> split_weights(("relu1_1", "relu2_1=0.5"), "--style-taps")
+        {'relu1_1': 1.0, 'relu2_1': 0.5}
+    """
+    weights = {}
+    for word in taps:
+        name, _, weight = word.partition("=")
+        try:
+            weights[name] = float(weight or 1)
+        except ValueError:
+            weights[name] = math.nan
+        if not 0 < weights[name] < math.inf:
+            raise UserError(f"{flag} {word}: the weight is no number above 0. Give NAME or NAME=WEIGHT.")
+    return weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings(Settings):
+    """What a good picture is: the layers that are compared, and how their distances become one loss."""
+
+    loss: Loss = "relative"
+    """relative is scale-free, so that one set of weights serves all networks; gatys and neural-style compute what these
+    systems compute."""
+    content_weight: Annotated[float | None, Interval(ge=0)] = None
+    """Weight of the content loss. None = 1 (relative), 1 (gatys), 5 (neural-style)."""
+    style_weight: Annotated[float | None, Interval(ge=0)] = None
+    """Weight of the style loss. None = 10 (relative; 3 is gentle, 30 is strong), 1000 (gatys), 100 (neural-style)."""
+    tv_weight: Annotated[float | None, Interval(ge=0)] = None
+    """Weight of total variation, which smooths the picture. None = 3 (relative), 0 (gatys), 0.001 (neural-style)."""
+    content_taps: tuple[str, ...] = ()
+    """Layers that content is taken from, each NAME or NAME=WEIGHT; see `--list-taps`. None given = the network's
+    default."""
+    style_taps: tuple[str, ...] = ()
+    """Layers that style is taken from, written in the same way."""
+    octaves: Annotated[int, Interval(ge=1)] = 1
+    """Sizes at which every loss is taken at once: 2 adds half the size, 3 also a quarter. This gives coarser strokes
+    and less noise."""
+    equalize: Equalize = "none"
+    """Weigh the layers so that, for the first canvas, their losses are equal, or the norms of their gradients are."""
+    normalize_gradients: bool = False
+    """In every evaluation, divide the gradient that each layer's loss sends into its features by its L1 norm."""
+    gauge: Gauge = "raw"
+    """canonical divides each channel by its mean over a fixed set of pictures, as in Gatys' normalised VGG."""
+    smoothing: Smoothing = "none"
+    """Smooth the activations before any loss (SWAG). softmax is taken over all channels and positions, as in the paper;
+    scale multiplies by 0.001, as in the paper's code, which only an absolute loss feels."""
+    smoothing_taps: tuple[str, ...] = ()
+    """Layers that are smoothed. None given = all for softmax, those of stride 16 and more for scale."""
+    temperature: Annotated[float, Interval(gt=0)] = 1.0
+    """Number that the activations are divided by before the softmax."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        super().__post_init__()
+        if self.smoothing == "scale" and self.loss == "relative":
+            raise UserError(
+                "--smoothing scale changes nothing under --loss relative, which is scale-free. Add --loss neural-style."
+            )
+        if self.smoothing_taps and self.smoothing == "none":
+            raise UserError("--smoothing-taps without --smoothing: add --smoothing softmax or scale.")
+        for name in ("style_taps", "content_taps"):
+            split_weights(getattr(self, name), flag_of(name))
+
+    @property
+    def named_taps(self) -> list[str]:
+        """The taps that the user has named, which a network may not have."""
+        weighed = {
+            **split_weights(self.style_taps, "--style-taps"),
+            **split_weights(self.content_taps, "--content-taps"),
+        }
+        return [*weighed, *self.smoothing_taps]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationSettings(Settings):
+    """How the picture is found: where the canvas starts, what moves it, and for how long."""
+
+    steps: Annotated[int | None, Interval(ge=1)] = None
+    """Evaluations of the loss, over all scales together. None = 100, or as many as `--seconds` allows."""
+    seconds: Annotated[float | None, Interval(gt=0)] = None
+    """Longest time that one picture may take [s]. None = no limit."""
+    tolerance: Annotated[float, Interval(ge=0)] = 0.0
+    """Stop when the loss has fallen by less than this share of itself over 25 evaluations. 0 = never."""
+    init: str | None = None
+    """First canvas: content, style, noise, grey, or a picture file. None = content; noise for texture and content."""
+    scales: Annotated[int | None, Interval(ge=1)] = None
+    """Sizes that are painted one after the other, each twice as large as the one before; the last is `--size`. None = 1
+    up to 768 px, one more for each doubling, and two more for a texture."""
+    canvas: CanvasKind = "fourier"
+    """fourier optimises the spectrum of decorrelated colours, which paints coarse and fine structure alike and no
+    noise; pixels optimises the picture itself."""
+    optimizer: Optimizer | None = None
+    """lbfgs is L-BFGS kept inside the range of colours; adam, nadam and sgd do not depend on the scale of the loss.
+    None = lbfgs, and with jitter adam."""
+    lr: Annotated[float | None, Interval(gt=0)] = None
+    """Step size. None = 1 for lbfgs (a factor on its own step), 0.02 for adam and nadam (in units of the range of
+    colours; 0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
+    lr_decay: Annotated[float, Interval(gt=0)] = 1.0
+    """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
+    history: Annotated[int, Interval(ge=1)] = 30
+    """Pairs of steps and gradient differences that lbfgs remembers."""
+    line_search: LineSearch = "backtrack"
+    """How lbfgs chooses the length of a step: backtrack takes the full step and shortens it where the loss rises; wolfe
+    searches for the strong Wolfe conditions."""
+    average: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    """Decay of a running mean over the canvases, such as 0.98; the mean is then the result. 0 = the best canvas is."""
+    jitter: Annotated[int | None, Interval(ge=0)] = None
+    """Shift the canvas by up to so many pixels in each evaluation, which lbfgs cannot take. None = 0, and the side of a
+    patch for a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would otherwise paint their
+    grid."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        super().__post_init__()
+        if self.optimizer == "lbfgs" and self.jitter:
+            raise UserError(
+                "--jitter changes the loss in each evaluation, which lbfgs cannot use. Add --optimizer adam."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaintSettings(Settings):
+    """All that `transfer.painting.loop.paint` needs besides the scene and the network.
+
+    Example:
+        >>> settings = PaintSettings.of(steps=50, style_weight=30.0, precision="fp32").resolved()
+        >>> settings.losses.content_weight, settings.losses.style_weight, settings.optimization.optimizer
+        (1.0, 30.0, 'lbfgs')
+    """
+
+    losses: LossSettings = LossSettings()
+    optimization: OptimizationSettings = OptimizationSettings()
+    seed: Annotated[int, Interval(ge=0)] = 0
+    """Seed of the noise and of the jitter."""
+    precision: Precision = "auto"
+    """Number format inside the network."""
+
+    def resolved(self, mode: Mode = "transfer", longer_px: int = 512, patch_px: int = 1) -> "PaintSettings":
+        """Return the settings with every None that follows from others, from the scene or the network filled in.
+
+        Args:
+            mode: which of the two pictures there are.
+            longer_px: longer side of the result [px].
+            patch_px: side of the patches that the network cuts a picture into, 1 for one that does not.
+        """
+        losses, optimization = self.losses, self.optimization
+        asked = (losses.content_weight, losses.style_weight, losses.tv_weight)
+        content, style, tv = (
+            default if weight is None else weight for weight, default in zip(asked, WEIGHTS[losses.loss], strict=True)
+        )
+        jitter = optimization.jitter
+        if jitter is None:
+            jitter = patch_px if patch_px > 1 and optimization.optimizer != "lbfgs" else 0
+        optimizer = optimization.optimizer or ("adam" if jitter else "lbfgs")
+        return self.changed(
+            content_weight=0.0 if mode == "texture" else content,
+            style_weight=0.0 if mode == "content" else style,
+            tv_weight=tv,
+            jitter=jitter,
+            optimizer=optimizer,
+            lr=optimization.lr or LR[optimization.canvas][optimizer],
+            steps=optimization.steps or (STEPS if optimization.seconds is None else UNLIMITED_STEPS),
+            scales=optimization.scales or default_scales(mode, longer_px),
+            init=optimization.init or ("content" if mode == "transfer" else "noise"),
+        )
+
+
+def default_scales(mode: Mode, longer_px: int) -> int:
+    """Return how many sizes a picture of this longer side [px] is painted at."""
+    doublings = max(0, math.ceil(math.log2(longer_px / ONE_SCALE_PX)))
+    return 1 + doublings + (2 if mode == "texture" else 0)
