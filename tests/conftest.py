@@ -1,8 +1,10 @@
 """What the tests of both commands share: tiny pictures, a command called as from the shell, one tiny trained run."""
 
+import os
 import sys
 from dataclasses import dataclass
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,15 @@ from PIL import Image
 
 from nstkit.datasets.patterns import draw_patterns
 from nstkit.errors import run_command
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines differ, and nothing is timed in a test
+hypothesis.settings.load_profile("untimed")
+# Commands that tests start import torch and torchvision, which takes 12 s where the compiled modules are not kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # they share the cores
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # and so do the commands that they start
 
 TINY_CLASSES = ("checks", "dots", "stripes")
 TINY_TRAINING = (
