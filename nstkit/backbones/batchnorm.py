@@ -53,9 +53,7 @@ def _settle(backbone: Backbone, pictures: Tensor | Sequence[Tensor]) -> None:
     handles = []
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative: the mean of what each batch gives
-        norm.train()
-        handles.append(norm.register_forward_pre_hook(_sit_out))
+        handles.append(norm.register_forward_pre_hook(_learn))
     try:
         for batch in [pictures] if isinstance(pictures, Tensor) else pictures:
             if backbone.sizes.is_partial:
@@ -80,8 +78,14 @@ def _norms_without_statistics(backbone: Backbone) -> list[_BatchNorm]:
     ]
 
 
-def _sit_out(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Keep a norm out of what it cannot learn from: one value a channel has no variance."""
+def _learn(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Let a norm take the statistics of what it is given, unless that is one value a channel, which has no variance.
+
+    Set before each pass, not once before all: a network that is told the size of a picture gets its own attributes back
+    in between.
+    """
+    assert isinstance(norm, _BatchNorm)
+    norm.momentum = None  # cumulative: the mean of what each batch gives
     norm.train(inputs[0].numel() > inputs[0].shape[1])
 
 

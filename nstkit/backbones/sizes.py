@@ -184,4 +184,5 @@ def _restore(module: nn.Module, state: _State, device: torch.device) -> None:
             parameter = nn.Parameter(parameter.to(device), False)
         module._parameters[name] = parameter
     for name, buffer in state.buffers.items():
-        module._buffers[name] = None if buffer is None else buffer.to(device)
+        # Kept where it was moved to, or statistics that are written into it would be lost at the next size.
+        state.buffers[name] = module._buffers[name] = None if buffer is None else buffer.to(device)

@@ -184,6 +184,26 @@ def test_a_copy_of_a_network_that_is_told_its_size_shares_its_own_parameters():
     assert {id(value) for value in found.network.parameters()} == own
 
 
+@pytest.mark.parametrize("name", ["test_resnet@random:1", *NETWORKS])
+def test_statistics_are_the_mean_over_the_pictures_also_where_the_size_changes_between_them(name):
+    generator = torch.Generator().manual_seed(0)
+    pictures = [torch.rand(1, 3, *size, generator=generator) for size in ((64, 96), (96, 64), (96, 96))]
+    backbone = settled(_random(name), pictures)
+    first = next(path for path, module in backbone.network.named_modules() if isinstance(module, nn.BatchNorm2d))
+    seen = []
+    norm = backbone.network.get_submodule(first)
+    handle = norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    for picture in pictures:
+        backbone.features(picture, list(backbone.taps)[-1:])
+    handle.remove()
+    assert len(seen) == 3
+    norm = backbone.network.get_submodule(first)
+    torch.testing.assert_close(norm.running_mean, torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
+    torch.testing.assert_close(norm.running_var, torch.stack([x.var(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
+    assert norm.momentum is not None
+    assert not norm.training
+
+
 # Statistics of the batch, and folding
 
 
