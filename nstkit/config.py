@@ -27,7 +27,7 @@ from annotated_types import Interval
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from nstkit.errors import UserError
-from nstkit.settings import Group, NotAllowed, Settings, check_names, flag_of, hints_of, is_group, leaves_of
+from nstkit.settings import Group, NotAllowed, Settings, check_values, flag_of, hints_of, is_group, leaves_of
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -237,11 +237,11 @@ def settings_to_flags(cls: type[Settings], settings: Mapping[str, Any]) -> list[
     """Return `settings` as words of a command line of `cls`; what only describes a run or a call is passed over.
 
     Raises:
-        UserError: for names that are no settings of `cls`.
+        UserError: for names that are no settings of `cls`, or values that are not allowed.
     """
     renamed = {name.replace("-", "_"): value for name, value in settings.items()}
     values = {name: value for name, value in renamed.items() if name not in (*ABOUT_THE_CALL, *ABOUT_THE_RUN)}
-    check_names(cls, values, leaves_of(cls))
+    check_values(leaves_of(cls), values)
     flags: list[str] = []
     for name, value in values.items():
         flag = flag_of(name)

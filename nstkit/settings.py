@@ -40,7 +40,7 @@ class Settings:
 
     def __new__(cls: type[Group], *args: Any, **given: Any) -> Group:
         """Refuse unknown names; the dataclass would raise a bare TypeError."""
-        check_names(cls, given, hints_of(cls))
+        check_names(given, hints_of(cls))
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class Settings:
         Raises:
             UserError: for unknown names, or for all wrong values of all groups in one message.
         """
-        check_names(cls, values, leaves_of(cls))
+        check_names(values, leaves_of(cls))
         return build(cls, lambda group, names: {name: values[name] for name in names if name in values})
 
     def changed(self: Group, **values: Any) -> Group:
@@ -148,12 +148,30 @@ def is_group(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Settings)
 
 
-def check_names(cls: type, given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+def check_names(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
     """Raise `UserError` for names that are no settings, with the nearest legal ones."""
     unknown = [name for name in given if name not in allowed]
     if unknown:
         hints = "".join(nearest(name, allowed) for name in unknown)
         raise UserError(f"unknown settings: {', '.join(unknown)}.{hints} Allowed: {', '.join(sorted(allowed))}.")
+
+
+def check_values(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise `UserError` for names that are no settings, or for all values that their annotations do not allow.
+
+    Args:
+        hints: the annotation of each setting, by name.
+        values: some of them.
+    """
+    check_names(values, hints)
+    wrong = []
+    for name, value in ((name, values[name]) for name in hints if name in values):
+        try:
+            checked(hints[name], value)
+        except ValueError as error:
+            wrong.append(f"{flag_of(name)} {as_word(value)} ({error})")
+    if wrong:
+        raise NotAllowed(wrong)
 
 
 def checked(hint: Any, value: Any) -> Any:

@@ -155,7 +155,7 @@ def stylize(
     start = None if isinstance(init, str) else init
     painting = {name: value for name, value in values.items() if name in PaintSettings().flat()}
     changes = {name: value for name, value in values.items() if name in NetworkSettings().flat()}
-    check_names(PaintSettings, unknown, {**values, "backbone": backbone, "init": init})
+    check_names(unknown, {**values, "backbone": backbone, "init": init})
     settings = PaintSettings.of(**painting, init=start_word)
     pictures = PictureSettings(mode=mode, size=size)
     if (content is None) != (mode == "texture") or (style is None) != (mode == "content"):
