@@ -29,6 +29,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from nstkit.errors import UserError
 from nstkit.settings import Group, NotAllowed, Settings, check_values, flag_of, hints_of, is_group, leaves_of
 
+SEEDS = Interval(ge=0, le=2**63 - 1)  # what every generator takes
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -41,7 +42,7 @@ class RunSettings(Settings):
     """JSON or TOML file of settings; the config.json of a run will do. Flags given beside it win."""
     print_config: bool = False
     """Print the resolved settings as JSON and stop."""
-    seed: Annotated[int, Interval(ge=0)] = 0
+    seed: Annotated[int, SEEDS] = 0
     """Seed of every random number."""
     device: Device = "auto"
     """Where to compute. auto = cuda, then mps, then cpu."""
@@ -237,7 +238,7 @@ def settings_to_flags(cls: type[Settings], settings: Mapping[str, Any]) -> list[
     """Return `settings` as words of a command line of `cls`; what only describes a run or a call is passed over.
 
     Raises:
-        UserError: for names that are no settings of `cls`, or values that are not allowed.
+        UserError: for names that are no settings of `cls`, values that are not allowed, or items that look like flags.
     """
     renamed = {name.replace("-", "_"): value for name, value in settings.items()}
     values = {name: value for name, value in renamed.items() if name not in (*ABOUT_THE_CALL, *ABOUT_THE_RUN)}
@@ -248,6 +249,8 @@ def settings_to_flags(cls: type[Settings], settings: Mapping[str, Any]) -> list[
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, (list, tuple)):
+            if dashed := [item for item in map(str, value) if item.startswith("-")]:
+                raise UserError(f"{flag} {dashed[0]}: it would be read as a flag. Names and files begin with no dash.")
             flags += [flag, *map(str, value)]
         else:
             flags.append(f"{flag}={value}")  # in one word, as the value may begin with a dash

@@ -40,6 +40,8 @@ class Settings:
 
     def __new__(cls: type[Group], *args: Any, **given: Any) -> Group:
         """Refuse unknown names; the dataclass would raise a bare TypeError."""
+        if args:
+            raise UserError(f"{cls.__name__}: settings are given by name, as in {cls.__name__}.of(name=value).")
         check_names(given, hints_of(cls))
         return object.__new__(cls)
 

@@ -201,7 +201,7 @@ def as_tensor(picture: object, role: str, size_px: int | None = None) -> Float[T
     low, high = picture.min().item(), picture.max().item()
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise UserError(f"{role}: a tensor with values from {low:g} to {high:g}. {wanted}")
-    return picture
+    return picture.clamp(0, 1)
 
 
 def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:

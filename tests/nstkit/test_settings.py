@@ -194,7 +194,7 @@ def test_word_that_cannot_be_read_is_refused_by_the_parser_with_the_flag(name, t
 
 def test_wrong_values_of_several_groups_stand_in_one_message_at_every_door(tmp_path):
     message = "not allowed: --size 3 (at least 32), --share 2.0 (at least 0, below 1), --sides 1 9 (at least 8), "
-    message += "--seed -1 (at least 0)."
+    message += "--seed -1 (0 to 9223372036854775807)."
     values = {"seed": -1, "sides": [1, 9], "share": 2.0, "size": 3}
     assert refusal(Demo.of, **values) == message
     assert refusal(from_file, tmp_path, values) == message
@@ -210,7 +210,7 @@ def test_rule_between_settings_holds_at_every_door_and_hides_no_wrong_value(tmp_
     )
     for door in doors:
         assert refusal(door, mode="texture") == "a texture of 512 px is too large."
-        assert refusal(door, mode="texture", seed=-1) == "not allowed: --seed -1 (at least 0)."
+        assert refusal(door, mode="texture", seed=-1) == "not allowed: --seed -1 (0 to 9223372036854775807)."
         # The size that is wrong stands at its default of 512 while the rest is looked at.
         assert refusal(door, mode="texture", size=3) == "not allowed: --size 3 (at least 32)."
         assert door(mode="texture", size=64).canvas.size == 64
@@ -310,3 +310,8 @@ def test_setting_that_is_not_resolved_is_our_mistake():
     assert known(0) == 0
     with pytest.raises(AssertionError, match="not resolved"):
         known(NetworkSettings().init)
+
+
+def test_settings_are_given_by_name():
+    with pytest.raises(UserError, match=r"Files: settings are given by name, as in Files.of\(name=value\)"):
+        Files(5)

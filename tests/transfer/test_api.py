@@ -134,7 +134,7 @@ WRONG = {  # settings by the message; each is what somebody typed
     "unknown settings: judge.": {"judge": ["vgg19"]},
     "unknown settings: list_taps.": {"list_taps": True},
     "unknown settings: run_name.": {"run_name": "me"},
-    "--seed -1 (at least 0)": {"seed": -1},
+    "--seed -1 (0 to 9223372036854775807)": {"seed": -1},
     "--init nose: no such picture": {"init": "nose"},
     "tap 'relu9_1' is not in": {"style_taps": ["relu9_1"]},
     "no network 'vgg91'": {"backbone": "vgg91"},
@@ -216,3 +216,11 @@ def test_nothing_of_the_callers_changes(draw_picture):
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
     assert not network.network.training
     assert result.shape == content.shape
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_caller_has_switched_off_are_computed_all_the_same(mode, backbone, draw_picture):
+    pictures = draw_picture((40, 32)), draw_picture((40, 32), 1)
+    expected = stylize(*pictures, backbone=backbone, size=40, **QUICK)
+    with mode():
+        assert np.array_equal(stylize(*pictures, backbone=backbone, size=40, **QUICK), expected)

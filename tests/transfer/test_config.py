@@ -52,7 +52,7 @@ def test_all_mistakes_of_all_groups_stand_in_one_line():
         TransferConfig.of(size=3, steps=0, content_weight=-1.0, lr=-2.0, seed=-1)
     assert str(error.value) == (
         "not allowed: --size 3 (at least 32), --content-weight -1.0 (at least 0), --steps 0 (at least 1), "
-        "--lr -2.0 (above 0), --seed -1 (at least 0)."
+        "--lr -2.0 (above 0), --seed -1 (0 to 9223372036854775807)."
     )
     with pytest.raises(UserError, match="--backbone without a name"):
         TransferConfig.of(backbone=())

@@ -59,6 +59,8 @@ class Painting:
     facts: dict[str, float] = field(default_factory=dict)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()  # whatever the caller has switched off
 def paint(
     scene: Scene,
     backbone: Backbone,

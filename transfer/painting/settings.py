@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from nstkit.config import Precision
+from nstkit.config import SEEDS, Precision
 from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
 
@@ -177,7 +177,7 @@ class PaintSettings(Settings):
 
     losses: LossSettings = LossSettings()
     optimization: OptimizationSettings = OptimizationSettings()
-    seed: Annotated[int, Interval(ge=0)] = 0
+    seed: Annotated[int, SEEDS] = 0
     """Seed of the noise and of the jitter."""
     precision: Precision = "auto"
     """Number format inside the network."""

@@ -13,8 +13,8 @@ from nstkit import __version__
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.config import as_plain
 from nstkit.files import write_atomically
-from nstkit.pictures import read_picture, save_picture
-from transfer.config import NetworkSettings, PictureSettings
+from nstkit.pictures import list_pictures, read_picture, save_picture
+from transfer.config import JudgingSettings, NetworkSettings, PictureSettings
 from transfer.painting.settings import PaintSettings
 from transfer.pairs import Pair, read_pairs
 from transfer.study.config import GridSettings, StudyConfig
@@ -55,16 +55,25 @@ class Cell:
             "seed": self.painting.seed,
         }
 
-    def key(self, judges: list[str]) -> str:
-        """Return a word that differs wherever anything differs that the cell's picture or numbers depend on.
+    @property
+    def names(self) -> Row:
+        """What the user calls the cell's pictures and settings; the numbers do not depend on it."""
+        return {"content": self.pair.content_name, "style": self.pair.style_name, "variant": self.variant}
+
+    def key(self, judging: JudgingSettings) -> str:
+        """Return a word that differs where the networks, pictures or settings of the cell or of its judges differ.
+
+        Files are told apart by path and time; not seen are a change of a file that `--init` or `--swap` names, and
+        which judges there are where none are named.
 
         Args:
-            judges: labels of the networks that will judge.
+            judging: who will judge, among which other styles.
         """
         path = self.spec.path
         weights = path / "model.safetensors" if path is not None and path.is_dir() else path
         changed = None if weights is None else weights.stat().st_mtime_ns  # a checkpoint that trains on
-        settings = [as_plain(self.network), as_plain(self.painting), self.size_px, judges]
+        others = [(str(path), path.stat().st_mtime_ns) for path in list_pictures(judging.judge_style)]
+        settings = [as_plain(self.network), as_plain(self.painting), self.size_px, as_plain(judging.judge), others]
         digest = hashlib.sha256(json.dumps([__version__, self.spec.text, changed, settings]).encode())
         for picture in (self.pair.content, self.pair.style):
             if picture is not None:
@@ -86,7 +95,7 @@ def list_cells(config: StudyConfig) -> Iterator[Cell]:
             for size_px in grid.size:
                 for name, variant in variants.items():
                     for weight in weights:
-                        for seed in grid.seeds:
+                        for seed in grid.seeds or (config.run.seed,):
                             given = {} if weight is None else {"style_weight": weight}
                             painting = variant.painting.changed(seed=seed, **given)
                             yield Cell(spec, pair, size_px, name, variant.network, painting)
@@ -94,9 +103,9 @@ def list_cells(config: StudyConfig) -> Iterator[Cell]:
 
 def read_grid_pairs(grid: GridSettings) -> list[Pair]:
     """Return the pairs that are painted; see `GridSettings.pairing`."""
-    if grid.pairing == "all":
-        return read_pairs(PictureSettings(content=grid.content, style=grid.style), "content")
     pairs = read_pairs(PictureSettings(content=grid.content, style=grid.style), "content")
+    if grid.pairing == "all":
+        return pairs
     contents = list(dict.fromkeys(pair.content_name for pair in pairs))
     styles = list(dict.fromkeys(pair.style_name for pair in pairs))
     matched = {

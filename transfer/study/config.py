@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from nstkit.config import CommandConfig, RunSettings, read_command_line, settings_to_flags
+from nstkit.config import SEEDS, CommandConfig, RunSettings, read_command_line, settings_to_flags
 from nstkit.errors import UserError
-from nstkit.settings import Settings
+from nstkit.settings import Settings, flag_of
 from transfer.config import JudgingSettings, TransferConfig
 
 Pairing = Literal["all", "matched"]
@@ -40,8 +40,8 @@ class GridSettings(Settings):
     """NAME: FLAGS, the flags being those of `python -m transfer` in which this variant differs."""
     style_weight: tuple[Annotated[float, Interval(ge=0)], ...] = ()
     """Weight(s) of the style loss. None given = that of the variant."""
-    seeds: tuple[Annotated[int, Interval(ge=0)], ...] = (0,)
-    """Seed(s) of noise and jitter."""
+    seeds: tuple[Annotated[int, SEEDS], ...] = ()
+    """Seed(s) of noise and jitter. None given = that of `--seed`."""
     steps: Annotated[int, Interval(ge=1)] = 150
     """Evaluations of the loss, where a variant does not say otherwise."""
     arch: str | None = None
@@ -52,10 +52,15 @@ class GridSettings(Settings):
     def __post_init__(self) -> None:
         """Refuse an empty grid, and variants of one name."""
         super().__post_init__()
-        for name in ("backbone", "size", "variant", "seeds"):
+        for name in ("backbone", "size", "variant"):
             if not getattr(self, name):
                 raise UserError(f"--{name} without a value. Give one or more.")
-        names = [variant.partition(":")[0] for variant in self.variant]
+        for variant in self.variant:
+            if not variant.partition(":")[0].strip() or ":" not in variant:
+                raise UserError(
+                    f"--variant {variant}: it has no name. Give NAME: FLAGS, such as 'pixels: --canvas pixels'."
+                )
+        names = [variant.partition(":")[0].strip() for variant in self.variant]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UserError(f"--variant: two are named {', '.join(twice)}. Give each its own name, as in NAME: FLAGS.")
 
@@ -73,20 +78,23 @@ class GridSettings(Settings):
         variants = {}
         for text in self.variant:
             name, _, flags = text.partition(":")
-            words = [*settings_to_flags(TransferConfig, shared), *shlex.split(flags)]
+            name = name.strip()
+            try:
+                own_words = shlex.split(flags)
+            except ValueError as error:
+                raise UserError(f"--variant {text}: {str(error).lower()}. Close the quotation marks.") from error
+            if fixed := [word for word in own_words if word.partition("=")[0] in map(flag_of, RESERVED)]:
+                raise UserError(f"--variant {text}: {', '.join(fixed)} cannot differ by variant. Leave it out there.")
+            words = [*settings_to_flags(TransferConfig, shared), *own_words]
             variants[name] = read_command_line(TransferConfig, f"transfer.study --variant '{name}: ...'", words)
-            if changed := [flag for flag in RESERVED if _is_changed(variants[name], flag)]:
-                raise UserError(
-                    f"--variant {text}: --{', --'.join(changed)} cannot differ by variant. Give it to the study itself."
-                )
         return variants
 
 
-RESERVED = ("backbone", "content", "style", "out", "size", "seed", "mode", "list_taps", "judge", "judge_style")
-
-
-def _is_changed(config: TransferConfig, name: str) -> bool:
-    return config.flat()[name] != TransferConfig().flat()[name]
+RESERVED = (  # settings of `python -m transfer` that are the study's own business
+    *("backbone", "content", "style", "out", "size", "mode", "list_taps", "arch"),
+    *JudgingSettings().flat(),
+    *RunSettings().flat(),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,9 +47,10 @@ def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine)
     tiles: list[Tile] = []
     try:
         for position, cell in enumerate(cells, start=1):
-            key = cell.key(list(config.judging.judge))
+            key = cell.key(config.judging)
             finished = store.find(key)
             row, picture = painter.paint(cell) if finished is None else finished
+            row = {**row, **cell.names}  # which may have changed since it was painted
             if finished is None and "error" not in row:
                 store.keep(key, row, picture)
             print(f"[{position}/{len(cells)}] {describe(row)}{'' if finished is None else '  (finished before)'}")

@@ -29,7 +29,7 @@ def test_every_network_pair_size_variant_weight_and_seed_is_a_cell(study, checkp
     )
     cells = list(list_cells(config))
     assert len(cells) == 2 * 4 * 2 * 2 * 2 * 3
-    assert len({cell.key([]) for cell in cells}) == len(cells)
+    assert len({cell.key(config.judging) for cell in cells}) == len(cells)
     labels = [cell.about["backbone"] for cell in cells]
     assert labels == sorted(labels, key=labels.index)  # the cells of one network stand together
     assert {cell.about["style_weight"] for cell in cells} == {3.0, 30.0}
@@ -56,8 +56,9 @@ def test_fewer_styles_than_contents_are_used_again(pictures):
 
 
 def test_key_follows_pictures_network_settings_and_judges(study, pictures, checkpoint, tmp_path, draw_picture):
-    def key(judges=(), **given):
-        return next(list_cells(study(**given))).key(list(judges))
+    def key(**given):
+        config = study(**given)
+        return next(list_cells(config)).key(config.judging)
 
     same = key()
     assert key() == same
@@ -66,7 +67,9 @@ def test_key_follows_pictures_network_settings_and_judges(study, pictures, check
     assert key(size=(49,)) != same
     assert key(variant=("default: --padding replicate",)) != same
     assert key(variant=("of another name:",)) == same  # what it is called changes no picture
-    assert key(judges=("vgg19",)) != same
+    assert key(judge=("vgg19",)) != same
+    assert key(judge_style=(pictures / "style",)) != same
+    assert key(seed=1) == key(seeds=(1,))
     picture = tmp_path / "boat.png"
     draw_picture((60, 48), 9).save(picture)
     assert key(content=(picture,)) != same

@@ -33,7 +33,10 @@ def test_variant_beats_the_steps_of_the_grid_and_may_change_the_network():
     ("variant", "message"),
     [
         ("a: --size 64", "--size cannot differ by variant"),
-        ("a: --seed 3 --backbone vgg19", "--backbone, --seed cannot differ by variant"),
+        ("a: --size=512", "--size=512 cannot differ by variant"),
+        ("a: --config x.json --quiet", "--config, --quiet cannot differ by variant"),
+        ("a: --init 'x", "no closing quotation"),
+        ("a: --seed 3 --backbone vgg19", "--seed, --backbone cannot differ by variant"),
         ("a: --steps 0", r"not allowed: --steps 0 \(at least 1\)"),
         ("a: --optimizer lbfgs --jitter 3", "lbfgs cannot use"),
     ],
@@ -54,7 +57,8 @@ def test_unknown_flag_of_a_variant_ends_with_code_2_and_names_it(capsys):
     ("wrong", "message"),
     [
         ({"variant": ("a:", "b:", "a: --lr 1")}, "two are named a"),
-        ({"seeds": ()}, "--seeds without a value"),
+        ({"variant": ("pixels",)}, "--variant pixels: it has no name"),
+        ({"variant": ("a:", " a: --lr 1")}, "two are named a"),
         ({"backbone": ()}, "--backbone without a value"),
         ({"size": (8,)}, r"--size 8 \(at least 32\)"),
         ({"style_weight": (-1.0,)}, r"--style-weight -1.0 \(at least 0\)"),
