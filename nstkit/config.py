@@ -249,7 +249,7 @@ def settings_to_flags(cls: type[Settings], settings: Mapping[str, Any]) -> list[
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, (list, tuple)):
-            if dashed := [item for item in map(str, value) if item.startswith("-")]:
+            if dashed := [item for item in value if isinstance(item, str) and item.startswith("-")]:
                 raise UserError(f"{flag} {dashed[0]}: it would be read as a flag. Names and files begin with no dash.")
             flags += [flag, *map(str, value)]
         else:

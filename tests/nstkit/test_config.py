@@ -349,3 +349,9 @@ finally:
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "False\n")
     assert f"usage: python -m {command}" in done.stdout
+
+
+def test_items_of_a_list_in_a_file_are_never_flags(tmp_path):
+    path = _write(tmp_path / "settings.json", {"taps": ["--size", "3"]})
+    with pytest.raises(UserError, match="--taps --size: it would be read as a flag"):
+        _demo("--config", str(path))
