@@ -18,7 +18,8 @@ from torch import Tensor
 
 from nstkit import hardware
 from nstkit.backbones.prepare import load_backbone
-from nstkit.pictures import read_picture, to_tensor
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.painting.loop import paint
 from transfer.painting.losses.objective import Objective

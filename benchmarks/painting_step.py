@@ -19,7 +19,7 @@ from results_file import write_results
 from nstkit import hardware
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene

@@ -3,16 +3,13 @@
 0 done · 2 the user's mistake, named in one line · 130 interrupted, what was done is saved.
 """
 
-import contextlib
 import difflib
 import errno
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable
+from typing import TextIO
 
 
 class UserError(Exception):
@@ -67,46 +64,6 @@ def run_command(main: Callable[[], None]) -> None:
             raise
         print("error: the disk is full. What was saved before is whole; make room and resume.", file=sys.stderr)
         sys.exit(2)
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C out of a save: a second one, which `uv run` passes on as well, must not lose the result."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class Interruption:
-    """Whether the user (Ctrl-C) or the system (SIGTERM, as schedulers send it) has asked for an end.
-
-    As a context manager it takes the first such signal as a request, which the work answers where it can save; a second
-    one ends at once.
-    """
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, *_: object) -> None:
-        if self.is_asked:
-            raise KeyboardInterrupt
-        self.is_asked = True
-        print("stopping as soon as all is saved; once more stops at once", file=sys.stderr)
 
 
 def _show_warning(

@@ -30,7 +30,8 @@ from nstkit.config import CommandConfig, as_typed, settings_of
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
 from nstkit.hardware import describe_environment
-from nstkit.pictures import save_picture, shrink, to_picture
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import shrink, to_picture
 from nstkit.settings import known
 
 # TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs

@@ -5,7 +5,8 @@ import json
 from typing import TYPE_CHECKING
 
 from nstkit.config import as_typed, parse, settings_of
-from nstkit.errors import Interruption, run_command
+from nstkit.errors import run_command
+from nstkit.interruption import Interruption
 from train_backbone.config import EXAMPLES, TrainConfig
 from train_backbone.presets import PRESETS
 

@@ -14,7 +14,7 @@ from nstkit.config import Precision
 from nstkit.datasets.arrays import Part
 from nstkit.errors import UserError
 from nstkit.hardware import autocast
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.quality.classification import CLASSIFICATION, confusion_matrix
 from nstkit.quality.extract import classify
 from nstkit.quality.measuring import Quality, measure_quality

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from nstkit.backbones.taps import default_taps
 from nstkit.checkpoint import write_checkpoint
 from nstkit.config import settings_of
-from nstkit.errors import Interruption
+from nstkit.interruption import Interruption
 from nstkit.runs import Run
 from nstkit.settings import known
 from train_backbone.config import TrainConfig

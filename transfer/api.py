@@ -14,7 +14,7 @@ from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import Device, Precision, RunSettings
 from nstkit.errors import UserError
 from nstkit.hardware import choose_machine
-from nstkit.pictures import to_picture, to_tensor
+from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.settings import check_names
 from transfer.config import NetworkSettings, PictureSettings
 from transfer.painting.loop import paint

@@ -7,9 +7,11 @@ import torch
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.errors import uninterrupted
 from nstkit.hardware import Machine
-from nstkit.pictures import list_pictures, read_picture, to_tensor
+from nstkit.interruption import uninterrupted
+from nstkit.pictures.kinds import list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.inside import draw_inside

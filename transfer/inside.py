@@ -18,7 +18,7 @@ from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.figures.features import feature_sheet, filter_figure
 from nstkit.figures.gram import gram_sheet
 from nstkit.hardware import autocast
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.painting.losses.functions import gram_matrix
 from transfer.painting.scene import Scene
 from transfer.painting.settings import PaintSettings, split_weights

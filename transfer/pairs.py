@@ -9,7 +9,9 @@ from PIL import Image
 
 from nstkit.errors import UserError
 from nstkit.files import check_writable
-from nstkit.pictures import SUFFIXES, list_pictures, read_picture, to_tensor
+from nstkit.pictures.kinds import SUFFIXES, list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
 from transfer.painting.scene import Scene

@@ -12,7 +12,8 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.config import settings_of
 from nstkit.files import write_csv
 from nstkit.measure import Measure
-from nstkit.pictures import save_picture, to_picture, to_tensor
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from nstkit.settings import known
 from transfer.config import TransferConfig

@@ -33,7 +33,7 @@ from nstkit.datasets.download import fetch_archive, one_at_a_time
 from nstkit.datasets.folder import Listing, list_class_folders, read_listing, use_stream
 from nstkit.datasets.names import Background, Protocol, Stream
 from nstkit.errors import UserError
-from nstkit.pictures import SUFFIXES
+from nstkit.pictures.kinds import SUFFIXES
 
 # As in torchvision.datasets.Caltech101.download, which keeps them to itself.
 URL = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip"

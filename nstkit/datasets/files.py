@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nstkit.errors import UserError, first_line
-from nstkit.pictures import read_picture
+from nstkit.pictures.read import read_picture
 
 
 def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
     """Return a picture (S, S, 3), sRGB, 0 to 255: the shorter side scaled to `size_px`, cropped at the centre.
 
-    Grey, palette, transparent and 16-bit pictures become RGB of 8 bits (`nstkit.pictures.read_picture`).
+    Grey, palette, transparent and 16-bit pictures become RGB of 8 bits (`nstkit.pictures.read.read_picture`).
 
     Raises:
         UserError: for a file that is not a whole picture.

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from nstkit.datasets.arrays import Dataset, LabelledImages, Part, build_dataset, split_off
 from nstkit.datasets.files import LabelledFiles
-from nstkit.datasets.memory import free_memory_bytes
 from nstkit.datasets.names import Stream
 from nstkit.datasets.packed import check_files, leave_out, read_packed
 from nstkit.errors import UserError
-from nstkit.pictures import SUFFIXES
+from nstkit.memory import free_memory_bytes
+from nstkit.pictures.kinds import SUFFIXES
 
 HELD_OUT_FRACTION = 0.1
 

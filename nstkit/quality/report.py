@@ -13,7 +13,7 @@ from nstkit.datasets.load import load_dataset
 from nstkit.figures.features import feature_figure, filter_figure
 from nstkit.figures.quality import confusion_figure, sample_figure, taps_figure
 from nstkit.measure import legend
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import CLASSIFICATION, MEASURES, PER_TAP, Quality, count_pictures, measure_quality
 from nstkit.quality.sample import first_batch, stratified

@@ -8,7 +8,8 @@ import warnings
 
 import pytest
 
-from nstkit.errors import Interruption, UserError, first_line, nearest, run_command, uninterrupted
+from nstkit.errors import UserError, first_line, nearest, run_command
+from nstkit.interruption import Interruption, uninterrupted
 
 
 def _fail():

@@ -10,7 +10,7 @@ from nstkit.backbones.load import vgg_backbone
 from nstkit.backbones.spec import parse_backbone
 from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import write_checkpoint
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from transfer.painting.settings import PaintSettings
 
 NORMALISATION = {"mean": (0.5, 0.45, 0.4), "std": (0.25, 0.25, 0.3)}

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nstkit.datasets.patterns import draw_patterns
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import MIN_SIZE_PX, sample_style
 from transfer.judges import frauds
 from transfer.judges.picture import fit, is_same

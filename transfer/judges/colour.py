@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nstkit.measure import Measure
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.picture import BOUND_PX, against_style, check_pictures
 from transfer.judges.transport import sliced_wasserstein
 

@@ -6,7 +6,9 @@ import torch
 
 from nstkit.errors import UserError
 from nstkit.measure import Measure
-from nstkit.pictures import list_pictures, read_picture, to_tensor
+from nstkit.pictures.kinds import list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.tensors import to_tensor
 from transfer.judges.config import JudgedSettings
 from transfer.judges.panel import Panel
 from transfer.judges.trust import LEGEND, mark

@@ -18,7 +18,7 @@ from torch import Tensor
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.measure import Measure
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.artefacts import ARTEFACTS, GUARDS
 from transfer.judges.colour import COLOUR, HISTOGRAM
 from transfer.judges.content import CONTENT

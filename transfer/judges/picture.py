@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 
 BOUND_PX = 512
 """Longer side that larger pictures are shrunk to where a judge's cost has to be bounded."""

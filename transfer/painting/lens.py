@@ -22,7 +22,7 @@ from torch.nn import functional
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
 from nstkit.hardware import autocast
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_style
 from transfer.painting.settings import LossSettings, Smoothing
 

@@ -13,7 +13,9 @@ from nstkit import __version__
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.config import as_plain
 from nstkit.files import write_atomically
-from nstkit.pictures import list_pictures, read_picture, save_picture
+from nstkit.pictures.kinds import list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.save import save_picture
 from transfer.config import JudgingSettings, NetworkSettings, PictureSettings
 from transfer.painting.settings import PaintSettings
 from transfer.pairs import Pair, read_pairs

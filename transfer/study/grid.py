@@ -16,7 +16,10 @@ from nstkit.errors import UserError
 from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.files import write_csv
 from nstkit.hardware import Machine
-from nstkit.pictures import list_pictures, read_picture, save_picture, to_picture, to_tensor
+from nstkit.pictures.kinds import list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import JudgingSettings
 from transfer.judges.panel import Panel, load_panel

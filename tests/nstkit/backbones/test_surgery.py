@@ -21,7 +21,7 @@ from nstkit.backbones.surgery import (
     set_preprocess,
 )
 from nstkit.backbones.weights import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 

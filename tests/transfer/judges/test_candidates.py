@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_style
 from transfer.judges.candidates import altered_contents, style_frauds
 from transfer.judges.picture import is_same

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.colour import COLOUR, HISTOGRAM, colour_distance, histogram_distance, uv_histogram
 from transfer.judges.picture import BOUND_PX
 

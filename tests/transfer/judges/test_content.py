@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.content import (
     CONTENT,
     LEAST_PX,

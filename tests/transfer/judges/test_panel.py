@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from nstkit.backbones.spec import parse_backbone
 from nstkit.measure import Aspect
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import MEASURE_KEYS
 from nstkit.sample import sample_content, sample_style
 from transfer.judges.artefacts import GUARDS

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.picture import (
     BOUND_PX,
     against_both,

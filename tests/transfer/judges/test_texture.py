@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import convolve1d
 
-from nstkit.pictures import shrink
+from nstkit.pictures.tensors import shrink
 from transfer.judges.picture import BOUND_PX
 from transfer.judges.texture import (
     GABOR,

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from nstkit.errors import UserError
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from transfer.painting.canvas import DARKEST, FourierCanvas, PixelCanvas, build_canvas, start_picture
 from transfer.painting.scene import Scene
 

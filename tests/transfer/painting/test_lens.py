@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from nstkit.errors import UserError
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from transfer.painting import lens
 from transfer.painting.lens import SCALE, Lens, channel_scales, smooth, smoothed_taps, softmax_smooth
 from transfer.painting.losses.objective import Objective

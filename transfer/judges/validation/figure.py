@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nstkit.figures.compose import Tile, contact_sheet, drawn
-from nstkit.pictures import to_picture
+from nstkit.pictures.tensors import to_picture
 from transfer.judges.trust import Validity, ranked
 from transfer.judges.validation.cases import KINDS, Case
 

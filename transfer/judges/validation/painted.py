@@ -13,7 +13,9 @@ from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.config import as_plain
 from nstkit.hardware import Machine
-from nstkit.pictures import read_picture, save_picture, to_picture, to_tensor
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import to_picture, to_tensor
 from transfer.judges.validation.cases import Case, Subject
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene

@@ -8,7 +8,8 @@ from tqdm import tqdm
 from nstkit.backbones.spec import parse_backbone
 from nstkit.files import write_csv
 from nstkit.hardware import Machine
-from nstkit.pictures import save_picture, to_tensor
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import Run
 from transfer.judges.config import JudgesConfig
 from transfer.judges.networks import is_same_network, judging_specs

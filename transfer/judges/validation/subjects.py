@@ -11,7 +11,9 @@ from torch import Tensor
 
 from nstkit.datasets.patterns import TEXTURES, texture_cover
 from nstkit.errors import UserError
-from nstkit.pictures import SUFFIXES, list_pictures, read_picture, to_tensor
+from nstkit.pictures.kinds import SUFFIXES, list_pictures
+from nstkit.pictures.read import read_picture
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.judges.config import LEAST_PX, JudgesConfig
 from transfer.judges.validation.cases import Subject

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nstkit.hardware import Machine
-from nstkit.pictures import to_picture, to_tensor
+from nstkit.pictures.tensors import to_picture, to_tensor
 from transfer.judges.validation import painted
 from transfer.judges.validation.cases import Subject
 from transfer.judges.validation.painted import RANDOM, RANDOM_STEPS, STYLE_WEIGHTS, Painter, paint_cases

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nstkit.errors import UserError
-from nstkit.pictures import to_tensor
+from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_style
 from transfer.judges.config import JudgesConfig
 from transfer.judges.validation import subjects

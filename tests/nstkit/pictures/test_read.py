@@ -8,18 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from nstkit.pictures import (
-    SRGB_ICC,
-    SUFFIXES,
-    as_srgb,
-    list_pictures,
-    read_picture,
-    save_picture,
-    scaled_size,
-    shrink,
-    to_picture,
-    to_tensor,
-)
+from nstkit.pictures.kinds import SUFFIXES, list_pictures
+from nstkit.pictures.read import SRGB_ICC, as_srgb, read_picture
+from nstkit.pictures.save import save_picture
+from nstkit.pictures.tensors import scaled_size, shrink, to_picture, to_tensor
 
 ORIENTATION = 0x0112
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nstkit.datasets import memory
+from nstkit import memory
 
 GIB = 2**30
 
