@@ -9,7 +9,7 @@ from PIL import Image
 
 from nstkit.errors import UserError
 from nstkit.files import check_writable
-from nstkit.pictures.kinds import SUFFIXES, list_pictures
+from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
@@ -101,7 +101,7 @@ def check_outputs(out: Path | None, count: int) -> None:
     if out is None:
         return
     if not _is_picture(out) and out.suffix and not out.is_dir():
-        raise UserError(f"--out {out}: unknown picture format. Allowed: {', '.join(SUFFIXES)}, or a folder.")
+        raise UserError(f"--out {out}: unknown picture format. Allowed: {', '.join(SAVED)}, or a folder.")
     if _is_picture(out) and count > 1:
         raise UserError(f"--out {out}: {count} results do not fit one file. Give a folder.")
     check_writable(out.parent if _is_picture(out) else out)
@@ -113,4 +113,4 @@ def output_path(out: Path, label: str, pair: Pair) -> Path:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in SAVED

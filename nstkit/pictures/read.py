@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from nstkit.errors import UserError
-from nstkit.pictures.kinds import SUFFIXES
+from nstkit.pictures.kinds import FORMATS
 
 SRGB = ImageCms.createProfile("sRGB")
 SRGB_ICC = ImageCms.ImageCmsProfile(SRGB).tobytes()
@@ -30,7 +30,7 @@ def read_picture(path: Path) -> Image.Image:
         (40, 30)
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             picture.load()
             return as_srgb(picture)
     except FileNotFoundError as error:
@@ -38,7 +38,7 @@ def read_picture(path: Path) -> Image.Image:
             f"{Path(path).absolute()}: no such picture. Give a picture file or a folder of them."
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable picture ({error}). Allowed: {', '.join(SUFFIXES)}.") from error
+        raise UserError(f"{path}: not a readable picture ({error}). Allowed: {', '.join(FORMATS)}.") from error
 
 
 def as_srgb(picture: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
-from nstkit.pictures.kinds import SUFFIXES
+from nstkit.pictures.kinds import SAVED
 from nstkit.pictures.read import SRGB_ICC
 
 
@@ -20,8 +20,8 @@ def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | No
     Raises:
         UserError: for an unknown suffix or a place that cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{path}: unknown picture format '{path.suffix}'. Allowed: {', '.join(SUFFIXES)}.")
+    if path.suffix.lower() not in SAVED:
+        raise UserError(f"{path}: unknown picture format '{path.suffix}'. Allowed: {', '.join(SAVED)}.")
     picture_format = Image.registered_extensions()[path.suffix.lower()]
     options: dict[str, Any] = {"icc_profile": SRGB_ICC}
     if picture_format == "PNG":

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from nstkit.pictures.kinds import SUFFIXES, list_pictures
+from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import SRGB_ICC, as_srgb, read_picture
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import scaled_size, shrink, to_picture, to_tensor
@@ -172,7 +172,7 @@ def test_truncated_file_is_refused_by_name(tmp_path, user_error, name, share):
     Image.fromarray(noise).save(tmp_path / name)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
-    with user_error(tmp_path / name, "not a readable picture", ".png, .jpg"):
+    with user_error(tmp_path / name, "not a readable picture", "PNG, JPEG"):
         read_picture(tmp_path / name)
 
 
@@ -280,7 +280,7 @@ def test_shrink_leaves_a_small_picture_alone():
     assert shrink(image, 30) is image
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", SAVED)
 def test_every_suffix_is_written_and_read(tmp_path, suffix):
     ramp = np.linspace(0, 255, 32).round().astype(np.uint8)
     values = np.stack(np.broadcast_arrays(ramp, ramp[:, None], 128), axis=-1).astype(np.uint8)
