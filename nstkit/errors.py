@@ -47,6 +47,7 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            warnings.filterwarnings("ignore", module="PIL")  # it names no file; `read_picture` refuses what is broken
             main()
     except UserError as error:
         if "--debug" in sys.argv:

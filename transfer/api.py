@@ -1,10 +1,12 @@
 """The one call from Python: `stylize`."""
 
 import copy
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import torch
-from jaxtyping import Float
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import Device, Precision, RunSettings
 from nstkit.errors import UserError
 from nstkit.hardware import choose_machine
-from nstkit.pictures.tensors import to_picture, to_tensor
+from nstkit.pictures.tensors import as_image, to_picture
 from nstkit.settings import check_names
 from transfer.config import NetworkSettings, PictureSettings
 from transfer.painting.loop import paint
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 else:
     Nothing = object
 
+Array: TypeAlias = NDArray[Any]
+AnyPicture: TypeAlias = Image.Image | Tensor | Array | str | Path
 Picture = TypeVar("Picture", Image.Image, Tensor)
-ROUNDING = 0.01  # how far outside of [0, 1] a tensor's values may be
 NEEDED: dict[Mode, str] = {
     "transfer": "it needs a content and a style picture",
     "texture": "it needs a style picture, and None for the content",
@@ -47,13 +50,13 @@ NEEDED: dict[Mode, str] = {
 
 
 def stylize(
-    content: Picture | None,
-    style: Picture | Image.Image | Tensor | None,
+    content: Picture | Array | str | Path | None,
+    style: Picture | AnyPicture | None,
     *,
     backbone: str | Backbone = "carried",
     mode: Mode = "transfer",
     size: int = 512,
-    init: str | Image.Image | Tensor | None = None,
+    init: AnyPicture | None = None,
     steps: int | None = None,
     seconds: float | None = None,
     tolerance: float = 0.0,
@@ -89,20 +92,20 @@ def stylize(
     precision: Precision = "auto",
     **unknown: Nothing,
 ) -> Picture:
-    """Return `content` painted in the style of `style`, as what `content` is.
+    """Return `content` painted in the style of `style`.
 
-    Nothing of the caller's changes: neither the pictures nor a loaded backbone nor any random state. Without a content
-    (`mode="texture"`) the result is as what the style is.
+    Nothing of the caller's changes: neither the pictures nor a loaded backbone nor any random state.
 
     Args:
-        content: a Pillow picture, scaled to `size`; or a tensor (1, 3, H, W), sRGB in [0, 1], taken at its own size.
-            None with `mode="texture"`.
-        style: a picture of either kind, whatever the content is. None with `mode="content"`.
+        content: a Pillow picture, a file, or an array or tensor (H, W, 3), (3, H, W) or (1, 3, H, W), sRGB in uint8 or
+            as floats in [0, 1]; all that `nstkit.pictures.tensors.as_image` takes. It is scaled to `size`, but for a
+            tensor, which is taken at its own. None with `mode="texture"`.
+        style: a picture of any kind, whatever the content is. None with `mode="content"`.
         backbone: as after `--backbone`, or a loaded one, which spares loading it again.
         mode: `transfer`, `texture` (the style alone, from noise), or `content` (what the content layers keep).
-        size: longer side of Pillow pictures [px], at least 32.
-        init: first canvas: `content`, `style`, `noise`, `grey`, a picture, or a picture's file. None = content; noise
-            for texture and content.
+        size: longer side of all pictures but tensors [px], at least 32.
+        init: first canvas: `content`, `style`, `noise`, `grey`, or a picture of any kind. None = content; noise for
+            texture and content.
         steps: evaluations of the loss. None = 100, or as many as `seconds` allows.
         seconds: longest time [s].
         tolerance: stop when the loss has fallen by less than this share over 25 evaluations; 0 = never.
@@ -140,9 +143,13 @@ def stylize(
         precision: `auto`, `fp32`, `bf16` or `fp16`.
         unknown: none; a wrong name is reported with the nearest right one.
 
+    Returns:
+        A tensor (1, 3, H, W) in [0, 1] where the content is a tensor, else a Pillow picture. Without a content
+        (`mode="texture"`) the style decides.
+
     Raises:
         nstkit.errors.UserError: for a setting that is unknown or not allowed, a backbone or tap that cannot be used, or
-            pictures that do not go with the mode.
+            pictures that are none, or do not go with the mode.
 
     Example:
         >>> from nstkit.sample import sample_content, sample_style
@@ -160,14 +167,16 @@ def stylize(
     pictures = PictureSettings(mode=mode, size=size)
     if (content is None) != (mode == "texture") or (style is None) != (mode == "content"):
         raise UserError(f"mode {mode}: {NEEDED[mode]}.")
-    if start_word is not None:
-        start = read_start(start_word)
-    machine = choose_machine(RunSettings(device=device, precision=precision))
     scene = Scene(
-        content=as_tensor(content, "content", pictures.size),
-        style=as_tensor(style, "style", pictures.size),
-        start=as_tensor(start, "init"),
-    ).to(machine.device)
+        content=None if content is None else as_image(content, "content", pictures.size),
+        style=None if style is None else as_image(style, "style", pictures.size),
+    )
+    if start_word is not None:
+        start = read_start(start_word, max(scene.size))
+    if start is not None:
+        scene = replace(scene, start=as_image(start, "init"))
+    machine = choose_machine(RunSettings(device=device, precision=precision))
+    scene = scene.to(machine.device)
     eye = loaded(backbone, NetworkSettings.of(**changes), machine.device)
     settings = settings.changed(precision=machine.precision).resolved(mode, max(scene.size), eye.patch_px)
     result = paint(scene, eye, settings).image
@@ -176,32 +185,6 @@ def stylize(
 
 
 NOT_SETTINGS = ("content", "style", "backbone", "init", "unknown")
-
-
-def as_tensor(picture: object, role: str, size_px: int | None = None) -> Float[Tensor, "1 3 h w"] | None:
-    """Return a caller's picture as a tensor, None for None.
-
-    Args:
-        picture: a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1].
-        role: what the message calls it.
-        size_px: longer side that a Pillow picture is scaled to [px]; None = as it is.
-
-    Raises:
-        UserError: for anything else.
-    """
-    if picture is None:
-        return None
-    if isinstance(picture, Image.Image):
-        return to_tensor(picture, size_px)
-    wanted = "Give a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1]."
-    if not isinstance(picture, Tensor):
-        raise UserError(f"{role}: {type(picture).__name__} is no picture. {wanted}")
-    if picture.ndim != 4 or picture.shape[:2] != (1, 3) or not picture.is_floating_point() or not picture.numel():
-        raise UserError(f"{role}: a tensor of shape {tuple(picture.shape)}, {picture.dtype}. {wanted}")
-    low, high = picture.min().item(), picture.max().item()
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise UserError(f"{role}: a tensor with values from {low:g} to {high:g}. {wanted}")
-    return picture.clamp(0, 1)
 
 
 def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:

@@ -7,15 +7,16 @@ import torch
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
+from nstkit.errors import UserError
 from nstkit.hardware import Machine
 from nstkit.interruption import uninterrupted
 from nstkit.pictures.kinds import list_pictures
 from nstkit.pictures.read import read_picture
-from nstkit.pictures.tensors import to_tensor
+from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.inside import draw_inside
-from transfer.judges.panel import Panel, load_panel
+from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair
@@ -74,20 +75,21 @@ def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig
 def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], machine: Machine) -> Panel | None:
     """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
 
-    All pictures of the run are what a judge could take a picture for, and those of `--judge-style`.
+    All pictures of the run are what a judge could take a picture for, and those of `--judge-style`. They are kept at
+    the size at which networks look at them: as numbers, hundreds at the painter's size would fill the memory.
     """
     judging, size_px = config.judging, config.pictures.size
     if judging.judge == ("none",) or config.pictures.mode != "transfer":
         return None
-    others = {path.stem: read_picture(path) for path in list_pictures(judging.judge_style)}
+    others = {path.stem: read_picture(path, size_px) for path in list_pictures(judging.judge_style)}
     styles = {**others, **{pair.style_name: pair.style for pair in pairs if pair.style is not None}}
     contents = {pair.content_name: pair.content for pair in pairs if pair.content is not None}
     panel = load_panel(
         judging.judge,
         painter=painter,
         device=machine.device,
-        styles={name: to_tensor(picture, size_px) for name, picture in styles.items()},
-        contents={name: to_tensor(picture, size_px) for name, picture in contents.items()},
+        styles={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in styles.items()},
+        contents={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in contents.items()},
     )
     labels = ", ".join(network.label for network in panel.networks)
     for line in (labels, *panel.notes):
@@ -102,6 +104,6 @@ def judge(panel: Panel, picture: torch.Tensor, scene: Scene) -> dict[str, float]
         return {}
     try:
         return panel.judge(picture, scene.content, scene.style)
-    except ValueError as error:
+    except (ValueError, UserError) as error:
         warnings.warn(f"not judged: {error}", stacklevel=2)
         return {}

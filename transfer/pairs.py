@@ -1,5 +1,6 @@
 """Which pictures are painted in which style."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ SAMPLE_STYLE_PX = 512
 class Pair:
     """One content picture, one style picture, and the name of what is painted from them.
 
-    A texture has no content, a picture painted from content alone has no style: None and an empty name.
+    A texture has no content, a picture painted from content alone has no style: None and an empty name. No picture is
+    larger than it is needed: a batch may have hundreds, of 24 million pixels each.
     """
 
     content_name: str
@@ -50,6 +52,8 @@ class Pair:
 def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     """Return every content with every style; all pictures are read first, so that a bad one costs no painting.
 
+    They are kept at the size at which they are painted, or their own where that is smaller.
+
     Args:
         pictures: which.
         init: the first canvas, resolved: one of `START_PICTURES` or a picture file.
@@ -57,13 +61,13 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     Raises:
         UserError: for a picture, `--init` among them, that is missing or not readable.
     """
-    start = read_start(init)
+    start = read_start(init, pictures.size)
     contents: dict[str, Image.Image | None] = {"": None}
     styles: dict[str, Image.Image | None] = {"": None}
     if pictures.mode != "texture":
-        contents = {**_read_by_name(pictures.content)} or {"sample-photo": sample_content()}
+        contents = {**_read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
-        styles = {**_read_by_name(pictures.style)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+        styles = {**_read_by_name(pictures.style, pictures.size)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     return [
         Pair(content_name, style_name, content, style, start)
         for content_name, content in contents.items()
@@ -71,20 +75,25 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     ]
 
 
-def read_start(init: str) -> Image.Image | None:
+def read_start(init: str, size_px: int) -> Image.Image | None:
     """Return the picture in the file that `--init` names, None where it is one of the words.
+
+    Args:
+        init: one of `START_PICTURES` or a picture file.
+        size_px: longer side of the canvas [px]. The picture is kept at twice that at most, since it is stretched to
+            the canvas, whatever its ratio is.
 
     Raises:
         UserError: for a text that is neither, or a file that is no picture.
     """
     if init in START_PICTURES:
         return None
-    if not Path(init).exists():
+    if not os.path.exists(init):  # unlike Path.exists no error below a folder that may not be entered
         raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
-    return read_picture(Path(init))
+    return read_picture(Path(init), 2 * size_px)
 
 
-def _read_by_name(paths: Iterable[Path]) -> dict[str, Image.Image]:
+def _read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:
     """Return the pictures by file name without suffix; of two that share it, the second gets a number."""
     pictures: dict[str, Image.Image] = {}
     for path in list_pictures(paths):
@@ -92,7 +101,7 @@ def _read_by_name(paths: Iterable[Path]) -> dict[str, Image.Image]:
         while name in pictures:
             namesakes += 1
             name = f"{path.stem}~{namesakes}"
-        pictures[name] = read_picture(path)
+        pictures[name] = read_picture(path, size_px)
     return pictures
 
 

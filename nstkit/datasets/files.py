@@ -25,13 +25,9 @@ def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
 
     Raises:
         UserError: for a file that is not a whole picture.
+        MemoryError: which says nothing about the file.
     """
-    try:
-        return np.array(ImageOps.fit(read_picture(path), (size_px, size_px)))
-    except UserError:
-        raise
-    except Exception as error:  # a broken file makes Pillow's decoders raise anything: EOFError, struct.error, ...
-        raise UserError(f"{path}: not a readable picture ({type(error).__name__}: {error}).") from error
+    return np.array(ImageOps.fit(read_picture(path), (size_px, size_px)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Which files are pictures: the one rule for formats, suffixes and clutter, and which pictures lie in a folder."""
 
 import importlib.util
+import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,6 +37,19 @@ SUFFIXES = tuple(suffix for name in FORMATS for suffix in _RASTER[name])
 SAVED = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 """How the files end that pictures can be written to."""
 
+HEIF_HINT = "HEIC: pip install pillow-heif"
+_CAMERA_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
+_DRAWINGS = (".ai", ".eps", ".pdf", ".ps", ".svg", ".wmf", ".emf")
+_OTHERS = (".exr", ".hdr", ".icns", ".ico", ".jxl", ".kra", ".pcx", ".psb", ".psd", ".qoi", ".xcf")
+_FOREIGN = {  # how pictures end that are not read: what to do about it
+    **{suffix: HEIF_HINT for suffix in _RASTER["HEIF"] if not HAS_HEIF},
+    **{suffix: "AVIF: needs a newer Pillow" for suffix in _RASTER["AVIF"] if "AVIF" not in FORMATS},
+    **dict.fromkeys(_CAMERA_RAW, "camera raw: export as TIFF or JPEG"),
+    **dict.fromkeys(_DRAWINGS, "a drawing: export as PNG"),
+    **dict.fromkeys(_OTHERS, "save as PNG"),
+}
+_NAMED = 3  # so many files that are left out are named
+
 _CLUTTER = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
 _CLUTTER |= {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 
@@ -61,15 +76,55 @@ def is_clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _CLUTTER
 
 
+def foreign_hint(name: str) -> str | None:
+    """Return what to do about a picture of a format that is not read, None for any other name.
+
+    Example:
+        >>> foreign_hint("a.SVG"), foreign_hint("a.txt")
+        ('a drawing: export as PNG', None)
+    """
+    return None if is_clutter(name) else _FOREIGN.get(os.path.splitext(name)[1].lower())
+
+
+def left_out(names: Iterable[str]) -> str:
+    """Return which of these files are pictures of a format that is not read, in one line; empty where none is.
+
+    Example:
+        >>> left_out(["b.svg", "notes.txt", "a.jpg"])
+        '1 picture left out: b.svg (a drawing: export as PNG)'
+    """
+    foreign = [(name, hint) for name in sorted(names) if (hint := foreign_hint(name)) is not None]
+    if not foreign:
+        return ""
+    shown = [f"{name} ({hint})" for name, hint in foreign[:_NAMED]] + ["..."] * (len(foreign) > _NAMED)
+    return f"{len(foreign)} picture{'s' * (len(foreign) > 1)} left out: {', '.join(shown)}"
+
+
 def list_pictures(paths: Iterable[Path]) -> list[Path]:
-    """Return the files given and, for each folder given, the pictures in it in alphabetical order."""
+    """Return the files given and, for each folder given, the pictures in it in alphabetical order.
+
+    Links are followed, folders in a folder are not searched. Pictures of a format that is not read are left out with
+    one warning a folder.
+
+    Raises:
+        UserError: for a folder without a picture, or one that cannot be read.
+    """
     found: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # unlike Path.is_dir no error below a folder that may not be entered
             found.append(path)
             continue
-        members = sorted(member for member in path.iterdir() if is_picture_name(member.name))
-        if not members:
-            raise UserError(f"{path.absolute()}: no picture in this folder. Pictures end in {', '.join(SUFFIXES)}.")
-        found += members
+        try:
+            names = [member.name for member in os.scandir(path) if not member.is_dir()]
+        except OSError as error:
+            raise UserError(f"{path.absolute()}: cannot be read ({error.strerror}).") from error
+        pictures, others = sorted(filter(is_picture_name, names)), left_out(names)
+        if not pictures:
+            raise UserError(
+                f"{path.absolute()}: no picture in this folder{others and f' ({others})'}. "
+                f"Pictures end in {', '.join(SUFFIXES)}."
+            )
+        if others:
+            warnings.warn(f"{path}: {others}", stacklevel=2)
+        found += [path / name for name in pictures]
     return found

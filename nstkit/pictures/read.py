@@ -1,23 +1,43 @@
-"""A picture file in: rotation, colour profile, transparency and 16 bit."""
+"""A picture file in, whoever made it: only known formats, only files, and no larger than it can be."""
 
-import io
+import importlib
+import os
+import stat
+import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from nstkit.errors import UserError
-from nstkit.pictures.kinds import FORMATS
+from nstkit.errors import UserError, first_line
+from nstkit.pictures.kinds import FORMATS, HAS_HEIF, HEIF_HINT, foreign_hint
+from nstkit.pictures.sizes import scaled_size
+from nstkit.pictures.srgb import as_srgb
 
-SRGB = ImageCms.createProfile("sRGB")
-SRGB_ICC = ImageCms.ImageCmsProfile(SRGB).tobytes()
+if HAS_HEIF:
+    importlib.import_module("pillow_heif").register_heif_opener()
+
+MAX_SIDE_PX = 65_535  # as in a JPEG; a million rows of one pixel take libtiff a minute
+SURE_PX = 2**24  # up to so many pixels any file may declare, however small it is
+MAX_PX_PER_BYTE = 1000  # no photograph or painting is compressed so far: what declares more is a bomb
+DARK = 15  # what is left of 4095, the largest value of 12 bit, in the upper 8 of 16
+DRAFT = 2  # a JPEG is decoded at this times the size that is needed, or more: Lanczos does the rest
 
 
-def read_picture(path: Path) -> Image.Image:
-    """Return an RGB picture in sRGB, upright, on white where it was transparent.
+def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
+    """Return an RGB picture in sRGB, upright, on white where it was transparent; of several frames the first.
+
+    A picture has at most `PIL.Image.MAX_IMAGE_PIXELS` twice over (179 million pixels), 65,535 on a side.
+
+    Args:
+        path: a file of one of `FORMATS`, whatever its suffix.
+        at_most_px: longer side that a larger picture is scaled down to [px], which takes less memory on the way;
+            None = as it is.
 
     Raises:
-        UserError: for a missing file or one that is not a whole picture.
+        UserError: for a missing file, one that is not a whole picture, and what is no file: a folder, a pipe, a device.
+        MemoryError: which says nothing about the file.
 
     Example:
         >>> import pathlib, tempfile
@@ -26,38 +46,54 @@ def read_picture(path: Path) -> Image.Image:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "red.png"
         ...     save_picture(Image.new("RGB", (40, 30), "red"), path)
-        ...     read_picture(path).size
-        (40, 30)
+        ...     read_picture(path).size, read_picture(path, at_most_px=20).size
+        ((40, 30), (20, 15))
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with open(path, "rb", opener=_open_at_once) as file, _open_picture(file, at_most_px) as picture:
+            is_wide = any(";16" in str(tile.args) for tile in picture.tile)
             picture.load()
-            return as_srgb(picture)
+            upright = as_srgb(picture, at_most_px)
+    except (UserError, MemoryError):
+        raise
     except FileNotFoundError as error:
         raise UserError(
             f"{Path(path).absolute()}: no such picture. Give a picture file or a folder of them."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable picture ({error}). Allowed: {', '.join(FORMATS)}.") from error
+    except UnidentifiedImageError as error:
+        reason = foreign_hint(Path(path).name) or "of no known format"
+        raise UserError(f"{path}: not a readable picture ({reason}). Allowed: {', '.join(FORMATS)}.") from error
+    except Exception as error:  # a broken file makes decoders raise anything: EOFError, struct.error, ...
+        if "out of memory" in str(error):  # an OSError of Pillow's
+            raise MemoryError(str(error)) from error
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise UserError(f"{path}: not a readable picture ({reason}). Save it anew, or leave it out.") from error
+    if is_wide and picture.mode in ("RGB", "RGBA", "LA") and np.asarray(upright).max() <= DARK:
+        warnings.warn(
+            "a colour picture of 16 bit has no value above 4095 and is nearly black: Pillow reads the upper 8 bits of "
+            "each colour. Where it holds 12 bit, save it with 8",
+            stacklevel=2,
+        )
+    return upright
 
 
-def as_srgb(picture: Image.Image) -> Image.Image:
-    """Return any Pillow picture as upright sRGB; transparent parts come to lie on white."""
-    profile = picture.info.get("icc_profile")
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":  # Pillow saturates these to 255 instead of scaling
-        values = np.asarray(picture, np.float64)
-        scale = 65535 if picture.mode.startswith("I;16") or values.max() > 255 else 255
-        picture = Image.fromarray(np.round(np.clip(values / scale, 0, 1) * 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if picture.mode == "P":  # a profile describes colours, not the indices of a palette
-        picture = picture.convert("RGB")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            picture = ImageCms.profileToProfile(picture, source, SRGB, outputMode="RGB") or picture
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken or unfitting profile: the values are taken as sRGB
-    return picture.convert("RGB")
+def _open_at_once(name: str, flags: int) -> int:
+    """Open a file as `open` does, but without waiting for somebody at the other end of a pipe."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _open_picture(file: BinaryIO, at_most_px: int | None) -> ImageFile.ImageFile:
+    """Return a picture that is not decoded yet, its declared size checked, a JPEG to be decoded smaller."""
+    about = os.fstat(file.fileno())
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("not a file, but a pipe or a device")
+    head = file.read(16)
+    if not HAS_HEIF and head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        raise ValueError(HEIF_HINT)  # telephones' pictures are often misnamed .jpg
+    picture = Image.open(file, formats=FORMATS)
+    likely_px = max(SURE_PX, MAX_PX_PER_BYTE * about.st_size)
+    if max(picture.size) > MAX_SIDE_PX or picture.width * picture.height > likely_px:
+        raise ValueError(f"it claims to be {picture.width} x {picture.height} px, in {about.st_size} bytes")
+    if at_most_px is not None:
+        picture.draft(None, scaled_size(*picture.size, DRAFT * at_most_px))
+    return picture

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
 from nstkit.pictures.kinds import SAVED
-from nstkit.pictures.read import SRGB_ICC
+from nstkit.pictures.srgb import SRGB_ICC
 
 
 def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | None = None) -> None:

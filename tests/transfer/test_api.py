@@ -52,6 +52,25 @@ def test_style_may_be_of_the_other_kind(backbone, content, draw_picture):
     assert isinstance(stylize(draw_picture((64, 50)), content, backbone=backbone, size=48, **QUICK), Image.Image)
 
 
+def test_files_and_arrays_are_painted_as_the_picture_they_hold(backbone, draw_picture, tmp_path):
+    content, style = draw_picture((80, 60)), draw_picture((64, 50), 1)
+    content.save(tmp_path / "content.png")
+    style.save(tmp_path / "style.png")
+    expected = stylize(content, style, backbone=backbone, size=48, **QUICK)
+    for given in (str(tmp_path / "content.png"), np.asarray(content), np.asarray(content) / 255):
+        result = stylize(given, tmp_path / "style.png", backbone=backbone, size=48, **QUICK)
+        assert isinstance(result, Image.Image)
+        assert np.abs(np.asarray(result, int) - np.asarray(expected)).max() <= 1
+
+
+def test_bytes_and_numbers_of_a_tensor_give_the_same(backbone, content, style):
+    levels = (255 * content).round().byte()
+    as_bytes = stylize(levels[0], style, backbone=backbone, **QUICK)
+    as_numbers = stylize((levels / 255).double(), style, backbone=backbone, **QUICK)
+    assert as_bytes.shape == content.shape
+    torch.testing.assert_close(as_bytes, as_numbers, rtol=0, atol=1e-4)
+
+
 def test_grey_and_transparent_pictures_are_taken(backbone, draw_picture):
     grey, clear = draw_picture((40, 40)).convert("L"), draw_picture((40, 40)).convert("RGBA")
     assert stylize(grey, clear, backbone=backbone, size=40, **QUICK).size == (40, 40)
@@ -139,7 +158,7 @@ WRONG = {  # settings by the message; each is what somebody typed
     "tap 'relu9_1' is not in": {"style_taps": ["relu9_1"]},
     "no network 'vgg91'": {"backbone": "vgg91"},
     "backbone: int is none. Give a name": {"backbone": 19},
-    "init: int is no picture. Give a Pillow picture": {"init": 3},
+    "init: int is no picture. Give a Pillow picture, a file, or one": {"init": 3},
 }
 SCRIPT = """
 import json, sys, torch
@@ -147,8 +166,8 @@ from transfer import stylize
 from nstkit.errors import UserError
 content, style = torch.rand(1, 3, 40, 48), torch.rand(1, 3, 40, 48)
 pictures = {
-    "str": "photo.jpg", "flat": torch.rand(3, 40, 48), "bytes": torch.randint(0, 255, (1, 3, 40, 48)),
-    "levels": 255 * torch.rand(1, 3, 40, 48), "nan": content * float("nan"),
+    "list": [1, 2], "file": "nowhere/photo.jpg", "int64": torch.randint(0, 255, (1, 3, 40, 48)),
+    "levels": 255 * torch.rand(1, 3, 40, 48), "nan": content * float("nan"), "batch": torch.rand(2, 3, 40, 48),
 }
 said = []
 for settings in json.load(sys.stdin):
@@ -161,11 +180,14 @@ for settings in json.load(sys.stdin):
 print(json.dumps(said))
 """
 PICTURES = {
-    "content: str is no picture. Give a Pillow picture, or a tensor (1, 3, H, W), sRGB in [0, 1].": {"content": "str"},
-    "content: a tensor of shape (3, 40, 48), torch.float32": {"content": "flat"},
-    "content: a tensor of shape (1, 3, 40, 48), torch.int64": {"content": "bytes"},
-    "content: a tensor with values from 0": {"content": "levels"},
-    "content: a tensor with values from nan": {"content": "nan"},
+    "content: list is no picture. Give a Pillow picture, a file, or one picture as array or tensor": {
+        "content": "list"
+    },
+    "nowhere/photo.jpg: no such picture": {"content": "file"},
+    "content: numbers of int64": {"content": "int64"},
+    "content: float32 values from 0": {"content": "levels"},
+    "content: some values are nan": {"content": "nan"},
+    "content: 2 pictures at once": {"content": "batch"},
 }
 
 

@@ -54,7 +54,7 @@ def test_nothing_given_is_the_sample_pair(pictures, monkeypatch):
 def test_one_bad_picture_among_good_ones_is_found_on_reading(where, pictures, tmp_path):
     shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
     (tmp_path / where / "zzz.jpg").write_text("hello")
-    with pytest.raises(UserError, match=r"zzz.jpg: not a readable picture .* Allowed: .png, .jpg"):
+    with pytest.raises(UserError, match=r"zzz.jpg: not a readable picture .* Allowed: PNG, JPEG"):
         read_pairs(PictureSettings(content=(tmp_path / "content",), style=(tmp_path / "style",)), "content")
 
 
@@ -97,10 +97,10 @@ def test_out_that_cannot_take_the_results_is_refused_before_any_work(out, count,
 
 
 def test_start_is_read_before_any_work(pictures, tmp_path, draw_picture):
-    assert [read_start(word) for word in ("content", "style", "noise", "grey")] == [None] * 4
-    assert read_start(str(pictures / "content" / "boat.png")).size == (60, 48)
+    assert [read_start(word, 32) for word in ("content", "style", "noise", "grey")] == [None] * 4
+    assert read_start(str(pictures / "content" / "boat.png"), 32).size == (60, 48)
     with pytest.raises(UserError, match=r"--init nose: no such picture. Allowed: content, style, noise, grey, or"):
-        read_start("nose")
+        read_start("nose", 32)
     (tmp_path / "text.png").write_text("hello")
     for wrong in (tmp_path / "text.png", tmp_path):
         with pytest.raises(UserError, match="not a readable picture"):

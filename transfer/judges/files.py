@@ -29,10 +29,10 @@ def judge_files(panel: Panel, settings: JudgedSettings, device: torch.device) ->
         UserError: for a picture that cannot be read, or is too small for the judges.
     """
     content, style = (to_tensor(read_picture(paths[0])).to(device) for paths in (settings.content, settings.style))
-    pictures = {"(the content)": content}
-    pictures |= {path.name: to_tensor(read_picture(path)).to(device) for path in list_pictures(settings.picture)}
     judged = {}
-    for name, picture in pictures.items():
+    for path in (None, *list_pictures(settings.picture)):  # one after the other: hundreds may be large
+        name = "(the content)" if path is None else path.name
+        picture = content if path is None else to_tensor(read_picture(path)).to(device)
         try:
             judged[name] = panel.judge(picture, content, style)
         except ValueError as error:

@@ -18,7 +18,7 @@ from torch import Tensor
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.measure import Measure
-from nstkit.pictures.tensors import shrink
+from nstkit.pictures.tensors import as_image, shrink
 from transfer.judges.artefacts import ARTEFACTS, GUARDS
 from transfer.judges.colour import COLOUR, HISTOGRAM
 from transfer.judges.content import CONTENT
@@ -79,6 +79,7 @@ class Panel:
 
         Raises:
             ValueError: a tensor is not (1, 3, H, W), or a shorter side is below 48 px.
+            UserError: some values are not in [0, 1].
 
         Example:
             >>> panel = Panel(networks=(), styles={}, contents={}, notes=(), device=torch.device("cpu"))
@@ -88,7 +89,8 @@ class Panel:
             (0.1, 1.0, 0.0)
         """
         check_pictures(LEAST_PX, picture=picture, content=content, style=style)
-        picture, content, style = (image.detach().float().cpu().clamp(0, 1) for image in (picture, content, style))
+        pictures = {"picture": picture, "content": content, "style": style}
+        picture, content, style = (as_image(image.cpu(), role) for role, image in pictures.items())
         values = {measure.name: measure.function(picture, content, style) for measure in (*DESCRIPTIONS, *GUARDS)}
         values |= self._judge_by_networks(picture, fit(content, picture), style)
         for verdict in (STYLE, ARTEFACTS) if self.networks else (ARTEFACTS,):

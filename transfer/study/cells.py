@@ -90,11 +90,12 @@ def list_cells(config: StudyConfig) -> Iterator[Cell]:
         UserError: for a picture, a network or a variant that is not there.
     """
     grid = config.grid
-    pairs, variants = read_grid_pairs(grid), grid.variants(config.run)
+    pairs_at = {size_px: read_grid_pairs(grid, size_px) for size_px in grid.size}
+    variants = grid.variants(config.run)
     weights: tuple[float | None, ...] = grid.style_weight or (None,)
     for spec in [parse_backbone(text) for text in grid.backbone]:
-        for pair in pairs:
-            for size_px in grid.size:
+        for pairs in zip(*pairs_at.values(), strict=True):
+            for size_px, pair in zip(pairs_at, pairs, strict=True):
                 for name, variant in variants.items():
                     for weight in weights:
                         for seed in grid.seeds or (config.run.seed,):
@@ -103,9 +104,9 @@ def list_cells(config: StudyConfig) -> Iterator[Cell]:
                             yield Cell(spec, pair, size_px, name, variant.network, painting)
 
 
-def read_grid_pairs(grid: GridSettings) -> list[Pair]:
-    """Return the pairs that are painted; see `GridSettings.pairing`."""
-    pairs = read_pairs(PictureSettings(content=grid.content, style=grid.style), "content")
+def read_grid_pairs(grid: GridSettings, size_px: int) -> list[Pair]:
+    """Return the pairs that are painted at this longer side [px]; see `GridSettings.pairing`."""
+    pairs = read_pairs(PictureSettings(content=grid.content, style=grid.style, size=size_px), "content")
     if grid.pairing == "all":
         return pairs
     contents = list(dict.fromkeys(pair.content_name for pair in pairs))

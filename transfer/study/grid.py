@@ -19,10 +19,10 @@ from nstkit.hardware import Machine
 from nstkit.pictures.kinds import list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
-from nstkit.pictures.tensors import to_picture, to_tensor
+from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import JudgingSettings
-from transfer.judges.panel import Panel, load_panel
+from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
@@ -114,13 +114,13 @@ class Painter:
             return {}
         wanted = (cell.spec, cell.size_px)
         if self._panel is None or self._panel[0] != wanted:
-            others = {path.stem: read_picture(path) for path in list_pictures(self._judging.judge_style)}
-            styles = {name: to_tensor(picture, cell.size_px) for name, picture in others.items()}
+            others = {path.stem: read_picture(path, cell.size_px) for path in list_pictures(self._judging.judge_style)}
+            styles = {name: shrink(to_tensor(picture, cell.size_px), JUDGE_PX) for name, picture in others.items()}
             device = self._machine.device
             self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))
         try:
             return dict(self._panel[1].judge(painting.image, scene.content, scene.style))
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             return {"not judged": str(error)}
 
 

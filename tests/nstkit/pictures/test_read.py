@@ -9,9 +9,11 @@ import torch
 from PIL import Image, ImageCms
 
 from nstkit.pictures.kinds import SAVED, list_pictures
-from nstkit.pictures.read import SRGB_ICC, as_srgb, read_picture
+from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
-from nstkit.pictures.tensors import scaled_size, shrink, to_picture, to_tensor
+from nstkit.pictures.sizes import scaled_size
+from nstkit.pictures.srgb import SRGB_ICC, as_srgb
+from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 
 ORIENTATION = 0x0112
 

@@ -47,12 +47,12 @@ def test_weight_of_the_variant_stays_where_the_grid_names_none(study):
 )
 def test_pairs_are_all_or_matched(pairing, expected, pictures):
     grid = GridSettings(content=(pictures / "content",), style=(pictures / "style",), pairing=pairing)
-    assert [pair.name for pair in read_grid_pairs(grid)] == expected
+    assert [pair.name for pair in read_grid_pairs(grid, 64)] == expected
 
 
 def test_fewer_styles_than_contents_are_used_again(pictures):
     grid = GridSettings(content=(pictures / "content",), style=(pictures / "style" / "dots.jpg",), pairing="matched")
-    assert [pair.name for pair in read_grid_pairs(grid)] == ["boat-dots", "house-dots"]
+    assert [pair.name for pair in read_grid_pairs(grid, 64)] == ["boat-dots", "house-dots"]
 
 
 def test_key_follows_pictures_network_settings_and_judges(study, pictures, checkpoint, tmp_path, draw_picture):

@@ -105,7 +105,7 @@ def _read(paths: tuple[Path, ...], size_px: int) -> Pictures:
     """Return pictures by their names without suffix; of two that share it, the second gets a number."""
     pictures: Pictures = {}
     for path in list_pictures(paths):
-        picture = to_tensor(read_picture(path), size_px)
+        picture = to_tensor(read_picture(path, size_px), size_px)
         if min(picture.shape[-2:]) < LEAST_PX // 2:
             raise UserError(f"{path}: too narrow at --size {size_px}; the shorter side needs {LEAST_PX // 2} px.")
         name, copy = path.stem, 2
@@ -123,7 +123,7 @@ def _read_published(
         return {}
     by_name = {f"{content}_{style}": (content, style) for content in contents for style in styles}
     results = {
-        by_name[path.stem]: to_tensor(read_picture(path), size_px)
+        by_name[path.stem]: to_tensor(read_picture(path, size_px), size_px)
         for path in list_pictures((folder,))
         if path.stem in by_name
     }
