@@ -40,7 +40,7 @@ SAVED = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 HEIF_HINT = "HEIC: pip install pillow-heif"
 _CAMERA_RAW = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
 _DRAWINGS = (".ai", ".eps", ".pdf", ".ps", ".svg", ".wmf", ".emf")
-_OTHERS = (".exr", ".hdr", ".icns", ".ico", ".jxl", ".kra", ".pcx", ".psb", ".psd", ".qoi", ".xcf")
+_OTHERS = (".dds", ".dib", ".exr", ".hdr", ".icns", ".ico", ".jxl", ".kra", ".pcx", ".psb", ".psd", ".qoi", ".xcf")
 _FOREIGN = {  # how pictures end that are not read: what to do about it
     **{suffix: HEIF_HINT for suffix in _RASTER["HEIF"] if not HAS_HEIF},
     **{suffix: "AVIF: needs a newer Pillow" for suffix in _RASTER["AVIF"] if "AVIF" not in FORMATS},

@@ -22,7 +22,7 @@ MAX_SIDE_PX = 65_535  # as in a JPEG; a million rows of one pixel take libtiff a
 SURE_PX = 2**24  # up to so many pixels any file may declare, however small it is
 MAX_PX_PER_BYTE = 1000  # no photograph or painting is compressed so far: what declares more is a bomb
 DARK = 15  # what is left of 4095, the largest value of 12 bit, in the upper 8 of 16
-DRAFT = 2  # a JPEG is decoded at this times the size that is needed, or more: Lanczos does the rest
+DRAFT = 4  # a JPEG is decoded at a half to an eighth, but at this times the size that is needed: Lanczos does the rest
 
 
 def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
@@ -50,10 +50,14 @@ def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
         ((40, 30), (20, 15))
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file, _open_picture(file, at_most_px) as picture:
+        with open(path, "rb", opener=_open_at_once) as file, _open_picture(file) as picture:
+            size = None
+            if at_most_px is not None and max(picture.size) > at_most_px:
+                size = scaled_size(*picture.size, at_most_px)
+                picture.draft(None, (DRAFT * size[0], DRAFT * size[1]))
             is_wide = any(";16" in str(tile.args) for tile in picture.tile)
             picture.load()
-            upright = as_srgb(picture, at_most_px)
+            upright = as_srgb(picture, size)
     except (UserError, MemoryError):
         raise
     except FileNotFoundError as error:
@@ -82,8 +86,8 @@ def _open_at_once(name: str, flags: int) -> int:
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _open_picture(file: BinaryIO, at_most_px: int | None) -> ImageFile.ImageFile:
-    """Return a picture that is not decoded yet, its declared size checked, a JPEG to be decoded smaller."""
+def _open_picture(file: BinaryIO) -> ImageFile.ImageFile:
+    """Return a picture that is not decoded yet, its declared size checked."""
     about = os.fstat(file.fileno())
     if not stat.S_ISREG(about.st_mode):
         raise ValueError("not a file, but a pipe or a device")
@@ -94,6 +98,4 @@ def _open_picture(file: BinaryIO, at_most_px: int | None) -> ImageFile.ImageFile
     likely_px = max(SURE_PX, MAX_PX_PER_BYTE * about.st_size)
     if max(picture.size) > MAX_SIDE_PX or picture.width * picture.height > likely_px:
         raise ValueError(f"it claims to be {picture.width} x {picture.height} px, in {about.st_size} bytes")
-    if at_most_px is not None:
-        picture.draft(None, scaled_size(*picture.size, DRAFT * at_most_px))
     return picture

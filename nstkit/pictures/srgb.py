@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from nstkit.pictures.levels import find_white, to_8_bit
-from nstkit.pictures.sizes import scale_picture
 
 SRGB = ImageCms.createProfile("sRGB")
 SRGB_ICC = ImageCms.ImageCmsProfile(SRGB).tobytes()
@@ -23,14 +22,14 @@ _UPRIGHT = {  # EXIF 2.3, tag 274: what makes a picture upright that is stored i
 }
 
 
-def as_srgb(picture: Image.Image, at_most_px: int | None = None) -> Image.Image:
+def as_srgb(picture: Image.Image, size: tuple[int, int] | None = None) -> Image.Image:
     """Return a picture of any mode as upright sRGB; transparent parts come to lie on white.
 
     Of several frames or pages it is the current one, which is the first of a picture just opened.
 
     Args:
         picture: stays as it is.
-        at_most_px: longer side that a larger picture is scaled down to [px]; None = as it is.
+        size: width and height that it is scaled to [px], before it is turned upright; None = as it is.
 
     Raises:
         ValueError: for values of which black and white are not known; see `nstkit.pictures.levels`.
@@ -51,8 +50,8 @@ def as_srgb(picture: Image.Image, at_most_px: int | None = None) -> Image.Image:
             pass  # a broken or unfitting profile: the values are taken as sRGB
     if picture.mode == "1":  # which no resampling goes with
         picture = picture.convert("L")
-    if at_most_px is not None and max(picture.size) > at_most_px:
-        picture = scale_picture(picture, at_most_px)
+    if size is not None:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     picture = picture.convert("RGB")

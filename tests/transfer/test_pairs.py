@@ -1,6 +1,7 @@
 """Which pictures are painted in which style, and where the results go."""
 
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,25 @@ def test_start_is_read_before_any_work(pictures, tmp_path, draw_picture):
     for wrong in (tmp_path / "text.png", tmp_path):
         with pytest.raises(UserError, match="not a readable picture"):
             read_pairs(PictureSettings(), str(wrong))
+
+
+def test_pictures_are_kept_no_larger_than_they_are_painted(pictures, tmp_path, draw_picture):
+    draw_picture((400, 300)).save(tmp_path / "a.jpg")
+    start = str(tmp_path / "a.jpg")
+    chosen = PictureSettings(content=(tmp_path / "a.jpg",), style=(pictures / "style" / "dots.jpg",), size=64)
+    (pair,) = read_pairs(chosen, start)
+    assert (pair.content.size, pair.style.size) == ((64, 48), (56, 56))
+    assert pair.start.size == (128, 96)  # it may be stretched
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as in a command
+def test_portrait_with_a_malformed_tag_stands_upright(pictures, tmp_path, draw_picture):
+    tags = struct.pack("<HHII", 0x010E, 5, 1, 0xFFFFFF00) + struct.pack("<HHII", 0x0112, 3, 1, 6)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(4)
+    draw_picture((40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    chosen = PictureSettings(content=(tmp_path / "a.jpg",), style=(pictures / "style" / "dots.jpg",))
+    (pair,) = read_pairs(chosen, "grey")
+    assert pair.content.size == (30, 40)
 
 
 def test_scene_has_the_pictures_at_one_size_and_the_start_at_its_own(cpu, draw_picture):

@@ -105,15 +105,6 @@ def test_worker_that_is_killed_is_one_line(part, monkeypatch, user_error):
         list(part.read(torch.arange(11), 2))
 
 
-def test_whatever_a_decoder_raises_is_one_line(tmp_path, monkeypatch, user_error):
-    def fail(path):
-        raise EOFError("no more data")
-
-    monkeypatch.setattr(module, "read_picture", fail)
-    with user_error(tmp_path / "a.gif", "not a readable picture", "EOFError: no more data"):
-        read_square(tmp_path / "a.gif", 8)
-
-
 def test_cores_are_those_that_the_process_may_use(monkeypatch):
     monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     for processes, expected in ((1, 16), (4, 4), (32, 1)):
