@@ -70,8 +70,9 @@ def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
     except Exception as error:  # a broken file makes decoders raise anything: EOFError, struct.error, ...
         if "out of memory" in str(error):  # an OSError of Pillow's
             raise MemoryError(str(error)) from error
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise UserError(f"{path}: not a readable picture ({reason}). Save it anew, or leave it out.") from error
+        refused = getattr(error, "strerror", None)  # by the system, such as "Permission denied"
+        reason = f"{refused})" if refused else f"{first_line(error)}). Save it anew, or leave it out"
+        raise UserError(f"{path}: not a readable picture ({reason}.") from error
     if is_wide and picture.mode in ("RGB", "RGBA", "LA") and np.asarray(upright).max() <= DARK:
         warnings.warn(
             "a colour picture of 16 bit has no value above 4095 and is nearly black: Pillow reads the upper 8 bits of "

@@ -65,6 +65,17 @@ def test_a_warning_is_one_line(capsys):
     assert warnings.showwarning is before
 
 
+def test_warnings_of_pillow_are_not_shown(capsys):
+    def warn():
+        warnings.warn_explicit("Truncated File Read", UserWarning, "PIL/x.py", 1, module="PIL.TiffImagePlugin")
+        warnings.warn_explicit("no value above 255", UserWarning, "x.py", 1, module="nstkit.pictures.srgb")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        run_command(warn)
+    assert capsys.readouterr().err == "warning: no value above 255\n"
+
+
 def test_nearest_names_the_closest_or_nothing():
     assert nearest("relu4_11", ["conv4_1", "relu4_1", "pool4"]) == " Did you mean 'relu4_1'?"
     assert nearest("zzz", ["conv4_1", "relu4_1"]) == ""

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import statistics
+import struct
 import sys
 import warnings
 
@@ -253,6 +254,26 @@ def test_texture_and_content_alone(mode, name, size, checkpoint, pictures, tmp_p
 
 
 # Without painting
+
+
+@pytest.mark.filterwarnings("default")
+def test_pictures_from_a_telephone_and_a_microscope(checkpoint, pictures, tmp_path, call_command, capsys, draw_picture):
+    folder = tmp_path / "content"
+    folder.mkdir()
+    tags = struct.pack("<HHII", 0x010E, 5, 1, 0xFFFFFF00) + struct.pack("<HHII", 0x0112, 3, 1, 6)  # one is malformed
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(4)
+    draw_picture((40, 30)).save(folder / "portrait.jpg", exif=exif)
+    Image.fromarray(np.asarray(draw_picture((40, 30)).convert("L"), np.uint16) * 16).save(folder / "twelve.tif")
+    for name in ("._portrait.jpg", "Thumbs.db", "c.nef"):
+        (folder / name).write_bytes(b"no picture")
+    words = ("--backbone", checkpoint, "--content", folder, "--style", pictures / "style" / "dots.jpg", *QUICK)
+    assert call_command(main, *words, "--runs-dir", tmp_path, "--run-name", "a", "--steps", 1) == 0
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "transfer" / "a" / "images").iterdir()}
+    assert sizes == {"portrait-dots.png": (36, 48), "twelve-dots.png": (48, 36)}
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 2
+    assert "1 picture left out: c.nef (camera raw" in warned[0]
+    assert "uint16 has no value above 4095" in warned[1]
 
 
 def test_list_taps_prints_them_and_writes_nothing(checkpoint, tmp_path, call_command, capsys):
