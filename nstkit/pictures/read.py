@@ -1,11 +1,11 @@
 """A picture file in, whoever made it: only known formats, only files, and no larger than it can be."""
 
 import importlib
+import io
 import os
 import stat
 import warnings
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -50,7 +50,7 @@ def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
         ((40, 30), (20, 15))
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file, _open_picture(file) as picture:
+        with _File(path) as file, _open_picture(file) as picture:
             size = None
             if at_most_px is not None and max(picture.size) > at_most_px:
                 size = scaled_size(*picture.size, at_most_px)
@@ -82,21 +82,32 @@ def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
     return upright
 
 
-def _open_at_once(name: str, flags: int) -> int:
-    """Open a file as `open` does, but without waiting for somebody at the other end of a pipe."""
-    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+class _File(io.BufferedReader):
+    """An open file that gives no more than it has: headers claim any length, and Python would make room for it."""
+
+    def __init__(self, path: Path) -> None:
+        # Without waiting for somebody at the other end of a pipe.
+        at_once = getattr(os, "O_NONBLOCK", 0)
+        super().__init__(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | at_once)))
+        about = os.fstat(self.fileno())
+        self.size_bytes = about.st_size
+        if not stat.S_ISREG(about.st_mode):
+            self.close()
+            raise ValueError("not a file, but a pipe or a device")
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return so many bytes, or what is left."""
+        left = max(0, self.size_bytes - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _open_picture(file: BinaryIO) -> ImageFile.ImageFile:
+def _open_picture(file: _File) -> ImageFile.ImageFile:
     """Return a picture that is not decoded yet, its declared size checked."""
-    about = os.fstat(file.fileno())
-    if not stat.S_ISREG(about.st_mode):
-        raise ValueError("not a file, but a pipe or a device")
     head = file.read(16)
     if not HAS_HEIF and head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
         raise ValueError(HEIF_HINT)  # telephones' pictures are often misnamed .jpg
     picture = Image.open(file, formats=FORMATS)
-    likely_px = max(SURE_PX, MAX_PX_PER_BYTE * about.st_size)
+    likely_px = max(SURE_PX, MAX_PX_PER_BYTE * file.size_bytes)
     if max(picture.size) > MAX_SIDE_PX or picture.width * picture.height > likely_px:
-        raise ValueError(f"it claims to be {picture.width} x {picture.height} px, in {about.st_size} bytes")
+        raise ValueError(f"it claims to be {picture.width} x {picture.height} px, in {file.size_bytes} bytes")
     return picture

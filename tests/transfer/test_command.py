@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit.pictures.read import read_picture
 from nstkit.runs import MEASURE_KEYS, SETTING_KEYS
 from transfer import report
 from transfer.__main__ import main
@@ -268,7 +269,7 @@ def test_pictures_from_a_telephone_and_a_microscope(checkpoint, pictures, tmp_pa
         (folder / name).write_bytes(b"no picture")
     words = ("--backbone", checkpoint, "--content", folder, "--style", pictures / "style" / "dots.jpg", *QUICK)
     assert call_command(main, *words, "--runs-dir", tmp_path, "--run-name", "a", "--steps", 1) == 0
-    sizes = {path.name: Image.open(path).size for path in (tmp_path / "transfer" / "a" / "images").iterdir()}
+    sizes = {path.name: read_picture(path).size for path in (tmp_path / "transfer" / "a" / "images").iterdir()}
     assert sizes == {"portrait-dots.png": (36, 48), "twelve-dots.png": (48, 36)}
     warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert len(warned) == 2

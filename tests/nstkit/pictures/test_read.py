@@ -109,6 +109,16 @@ def test_whatever_a_decoder_raises_is_one_line(tmp_path, monkeypatch, user_error
         read_picture(tmp_path / "a.png")
 
 
+def test_length_that_a_header_claims_takes_no_memory(tmp_path, user_error):
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jp2")
+    data = (tmp_path / "a.jp2").read_bytes()
+    place = data.index(b"jp2h") - 4
+    claim = struct.pack(">I4sQ", 1, b"jp2h", 2**60)  # 1 = the length follows, in 64 bit
+    (tmp_path / "a.jp2").write_bytes(data[:place] + claim + data[place + 8 :])
+    with user_error(tmp_path / "a.jp2", "not a readable picture"):
+        read_picture(tmp_path / "a.jp2")
+
+
 @pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory error when reading image file")])
 def test_too_little_memory_says_nothing_about_the_picture(tmp_path, monkeypatch, error):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
