@@ -68,7 +68,7 @@ def read_picture(path: Path, at_most_px: int | None = None) -> Image.Image:
         reason = foreign_hint(Path(path).name) or "of no known format"
         raise UserError(f"{path}: not a readable picture ({reason}). Allowed: {', '.join(FORMATS)}.") from error
     except Exception as error:  # a broken file makes decoders raise anything: EOFError, struct.error, ...
-        if "out of memory" in str(error):  # an OSError of Pillow's
+        if "out of memory" in str(error) or str(error) == "decoder error -9":  # as Pillow calls it, and for TIFF
             raise MemoryError(str(error)) from error
         refused = getattr(error, "strerror", None)  # by the system, such as "Permission denied"
         reason = f"{refused})" if refused else f"{first_line(error)}). Save it anew, or leave it out"
