@@ -14,7 +14,7 @@ from PIL import ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nstkit.errors import UserError, first_line
+from nstkit.errors import UserError, first_line, is_out_of_memory
 from nstkit.pictures.read import read_picture
 
 
@@ -31,6 +31,8 @@ def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
     except UserError:
         raise
     except Exception as error:  # a broken file makes Pillow's decoders raise anything: EOFError, struct.error, ...
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"{path}: not a readable picture ({type(error).__name__}: {error}).") from error
 
 
