@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from nstkit.errors import UserError
+from nstkit.errors import UserError, is_out_of_memory
 from nstkit.files import write_atomically
 
 FORMAT, VERSION = "nstkit-backbone", 1
@@ -61,6 +61,8 @@ def read_torch_file(path: Path) -> Any:
             f"code. Save its state_dict() with torch.save, or convert it to .safetensors."
         ) from error
     except Exception as error:  # a corrupt file makes torch raise a dozen kinds
+        if is_out_of_memory(error):
+            raise
         reason = str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: not a whole checkpoint ({reason}). Copy or train it again.") from error
 

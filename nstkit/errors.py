@@ -1,19 +1,56 @@
 """The user's mistakes as one clear line, and the exit codes of every command.
 
-0 done · 2 the user's mistake, named in one line · 130 interrupted, what was done is saved.
+0 done · 1 a defect of ours, or cells of a study that failed · 2 the user's mistake or too little memory, in one line ·
+130 interrupted, what was done is saved.
 """
 
+import contextlib
 import difflib
 import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
+
+# What libraries say, in lower case, where they have no kind of error of their own for it: torch's allocators on a CPU
+# and on a GPU, oneDNN, cuDNN and cuBLAS, Pillow.
+OUT_OF_MEMORY = (
+    *("out of memory", "can't allocate memory", "not enough memory", "could not create a memory object"),
+    *("cannot allocate memory", "status_alloc_failed", "bad_alloc", "std::length_error"),
+)
+SMALLER = "Take smaller pictures (--size, --image-size), a smaller --batch-size, --precision bf16 or another network."
 
 
 class UserError(Exception):
     """A mistake of the user. The message says what was given, what is allowed and what to do next."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error, of whatever library, says that memory was too small.
+
+    Such an error says nothing about the file or the network that was at work when it came up.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."))
+        True
+        >>> is_out_of_memory(RuntimeError("sizes do not fit"))
+        False
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, (RuntimeError, OSError)) and any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+@contextlib.contextmanager
+def too_little_memory(message: str) -> Iterator[None]:
+    """Turn an error that says that memory was too small into a `UserError` with this message."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(message) from error
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -60,10 +97,14 @@ def run_command(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
-        if error.errno != errno.ENOSPC or "--debug" in sys.argv:
+    except Exception as error:
+        is_disk_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if "--debug" in sys.argv or not (is_disk_full or is_out_of_memory(error)):
             raise
-        print("error: the disk is full. What was saved before is whole; make room and resume.", file=sys.stderr)
+        if is_disk_full:
+            print("error: the disk is full. What was saved before is whole; make room and resume.", file=sys.stderr)
+        else:
+            print(f"error: too little memory. What was finished before is saved. {SMALLER}", file=sys.stderr)
         sys.exit(2)
 
 

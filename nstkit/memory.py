@@ -1,42 +1,150 @@
-"""How much memory is free, to decide whether pictures are read into it."""
+"""How much memory is free, and what is done where work needs more."""
 
+import contextlib
 import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from nstkit.errors import UserError
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource
+
 CGROUPS = Path("/sys/fs/cgroup")
-MEMINFO = Path("/proc/meminfo")
-# Of a container: folder, limit, usage, and the part of the usage that is cache and can be had back; version 2, then 1.
+PROC = Path("/proc")
+# Of a control group: the folder of all groups, limit, usage, and the part of the usage that is cache and can be had
+# back; version 2, then 1.
 CGROUP_FILES = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+TENSORS_SHARE, BASE_BYTES = 1.2, 40 * 2**20
+"""What a process grows by while its tensors grow by 1: kernels' work space, and memory that is given back late
+(benchmarks/memory.py)."""
+SURELY_TOO_MUCH, MAYBE_TOO_MUCH = 1.3, 0.9  # estimate over free memory, from which on work is refused, or warned of
 
 
-def free_memory_bytes() -> int:
-    """Return the memory that can still be filled: what the machine has left, or the container where that is less.
+def free_memory_bytes(device: torch.device | None = None) -> int:
+    """Return the memory that can still be filled: what the machine has left, or a limit where that leaves less.
 
-    On Linux `MemAvailable`, which counts the cache of files as free, and the container's limit less what it uses.
+    On Linux `MemAvailable`, which counts the cache of files as free; the limits of the control groups that the process
+    is in, as containers and schedulers set them, less what these use; and the process's own limit (`ulimit -v`).
     Elsewhere half of the physical memory, or 4 GiB where even that is not told.
+
+    Args:
+        device: None = the machine's own memory. Of a GPU it is what its driver and torch have left.
     """
-    known = [value for value in (_machine(), *(_container(*files) for files in CGROUP_FILES)) if value is not None]
+    if device is not None and device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    known = [value for value in (_machine(), _address_space(), *_control_groups()) if value is not None]
     return max(0, min(known)) if known else _half_of_all()
+
+
+class DoesNotFit(UserError):
+    """Work was refused because it needs more memory than there is."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What work needs of a device's memory, before it is begun.
+
+    Attributes:
+        what: the work, as the beginning of a sentence.
+        needed_bytes: beside what the process has already.
+        free_bytes: what there is.
+        advice: what takes less, as a sentence.
+
+    Example:
+        >>> Demand("Painting at 9000 px", 40 * 2**30, 3 * 2**30, "Lower --size.").line
+        'Painting at 9000 px takes about 40 GiB of memory, and 3 GiB are free. Lower --size.'
+    """
+
+    what: str
+    needed_bytes: int
+    free_bytes: int
+    advice: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether the work may be begun: the estimate is not above the free memory by more than it may be wrong."""
+        return self.needed_bytes <= SURELY_TOO_MUCH * self.free_bytes
+
+    @property
+    def line(self) -> str:
+        """What is needed, what there is and what to do."""
+        needed, free = as_words(self.needed_bytes), as_words(self.free_bytes)
+        return f"{self.what} takes about {needed} of memory, and {free} are free. {self.advice}"
+
+    def check(self) -> None:
+        """Raise `DoesNotFit` where the work does not fit, warn where it may not."""
+        if not self.fits:
+            raise DoesNotFit(self.line)
+        if self.needed_bytes > MAYBE_TOO_MUCH * self.free_bytes:
+            warnings.warn(f"{self.line} It may just fit.", stacklevel=2)
+
+
+def process_bytes(tensor_bytes: int) -> int:
+    """Return by how much a process grows that needs so many bytes for tensors at one time."""
+    return round(TENSORS_SHARE * tensor_bytes) + BASE_BYTES
+
+
+def as_words(count: int) -> str:
+    """Return a number of bytes with its unit.
+
+    Example:
+        >>> as_words(3 * 2**29), as_words(12 * 2**20), as_words(7 * 2**41)
+        ('1.5 GiB', '12 MiB', '14 TiB')
+    """
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30)):
+        if count >= size:
+            value = count / size
+            return f"{value:,.0f} {unit}" if value >= 10 or value == round(value) else f"{value:.1f} {unit}"
+    return f"{count / 2**20:.0f} MiB"
 
 
 def _machine() -> int | None:
     try:
-        fields = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+        fields = dict(line.split(":", 1) for line in (PROC / "meminfo").read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return None
 
 
-def _container(folder: str, limit: str, usage: str, cache: str) -> int | None:
-    group = CGROUPS / folder
+def _address_space() -> int | None:
+    """Return what the process's limit on its address space leaves (`ulimit -v`, `prlimit --as`)."""
+    try:
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        pages = int((PROC / "self/statm").read_text().split()[0])
+        return None if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
+    except (NameError, OSError, ValueError):
+        return None
+
+
+def _control_groups() -> Iterator[int | None]:
+    """Yield what each control group that the process is in leaves, up to the outermost one that can be seen."""
+    try:
+        lines = (PROC / "self/cgroup").read_text().splitlines()
+    except OSError:  # the outermost one alone
+        lines = ["0::/", "0:memory:/"]
+    for controllers, path in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):
+        for folder, *files in CGROUP_FILES:
+            if controllers == folder or folder in controllers.split(","):
+                inside = Path(path.lstrip("/"))
+                for group in dict.fromkeys([inside, *inside.parents]):
+                    yield _group(CGROUPS / folder / group, *files)
+
+
+def _group(group: Path, limit: str, usage: str, cache: str) -> int | None:
     try:
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         used = int((group / usage).read_text()) - int(stat.get(cache, 0))
         return int((group / limit).read_text()) - used
-    except (OSError, ValueError):  # no container, or "max" = no limit
+    except (OSError, ValueError):  # a group outside of the container's view, or "max" = no limit
         return None
 
 

@@ -19,6 +19,7 @@ def main() -> None:
     config = parse(TrainConfig, "train_backbone", presets=PRESETS, examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.hardware import choose_machine
+    from nstkit.memory import DoesNotFit
     from nstkit.ranks import join_ranks
     from train_backbone import resume, trial
     from train_backbone.loop import train
@@ -29,7 +30,13 @@ def main() -> None:
         return
     machine = choose_machine(config.run)
     with join_ranks(machine.device) as ranks:
-        session = open_session(config, machine, ranks)
+        try:
+            session = open_session(config, machine, ranks)
+        except DoesNotFit as error:
+            if not config.trial.dry_run:
+                raise
+            print(f"memory              {error}")  # which is what was asked for
+            return
         if config.run.print_config:
             print(json.dumps(settings_of(session.config), indent=2))
         elif config.trial.dry_run:

@@ -11,10 +11,16 @@ from torchmetrics.classification import MulticlassAccuracy
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, Part
 from nstkit.hardware import autocast, memory_format_of
+from nstkit.quality import sample
 from nstkit.ranks import Ranks
 from train_backbone.augment import normalise
 
-BATCH_SIZE = 500
+MAX_BATCH = 500
+
+
+def batch_size(size_px: int) -> int:
+    """Return how many pictures of this side are evaluated at once."""
+    return sample.batch_size(size_px, MAX_BATCH)
 
 
 @torch.no_grad()
@@ -45,7 +51,7 @@ def evaluate(
     ).to(device)
     # By default a NaN would be dropped, with a warning; "disable" ignores the weights.
     loss = MeanMetric(nan_strategy=math.nan, sync_on_compute=is_shared).to(device)
-    for images, labels in part.read(torch.arange(len(part))[ranks.take(len(part))], BATCH_SIZE):
+    for images, labels in part.read(torch.arange(len(part))[ranks.take(len(part))], batch_size(part.size_px)):
         normalised = normalise(images.permute(0, 3, 1, 2).float() / 255, mean, std)
         with autocast(device, precision):
             logits = model(normalised.contiguous(memory_format=memory_format))

@@ -21,7 +21,7 @@ from nstkit.quality.measuring import Quality, measure_quality
 from nstkit.quality.report import draw, format_table
 from nstkit.quality.twin import random_twin
 from nstkit.runs import MEASURE_KEYS, Run
-from train_backbone.evaluate import BATCH_SIZE
+from train_backbone.evaluate import batch_size
 from train_backbone.session import Session
 
 
@@ -91,7 +91,7 @@ def classify_all(
 ) -> tuple[Float[Tensor, "n k"], Int64[Tensor, "n"]]:
     """Return the logits of all pictures of a part and their classes, on the CPU."""
     logits, labels = [], []
-    for images, batch_labels in part.read(torch.arange(len(part)), BATCH_SIZE):
+    for images, batch_labels in part.read(torch.arange(len(part)), batch_size(part.size_px)):
         with autocast(images.device, precision):
             batch_logits = classify(backbone, images.permute(0, 3, 1, 2).float() / 255)
         logits.append(batch_logits.float().cpu())

@@ -1,6 +1,7 @@
 """The network to train, built and laid out in memory."""
 
 import copy
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from nstkit.backbones.build import arch_of, build_network
 from nstkit.backbones.initialise import initialise
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset
-from nstkit.errors import UserError, first_line
+from nstkit.errors import UserError, first_line, is_out_of_memory
 from nstkit.hardware import autocast, choose_memory_format
 from train_backbone.config import NetworkSettings
 
@@ -32,13 +33,18 @@ def build_model(
     Raises:
         UserError: for an unknown network, or one that gives no logits of such pictures.
     """
-    arch = arch_of(
-        network.arch, norm=network.norm, width=network.width, head=network.head, classes=classes, image_size=image_size
-    )
+    arch = network_arch(network, classes, image_size)
     model = build_network(arch, factory=network.arch if ":" in network.arch else None)
     initialise(model, network.init or ("default" if "library" in arch else "kaiming"), images)
     check_logits(model, arch["arch"], classes, image_size)
     return model
+
+
+def network_arch(network: NetworkSettings, classes: int, image_size: int) -> dict[str, Any]:
+    """Return the `arch` of the network of the settings; the arguments are those of `build_model`."""
+    return arch_of(
+        network.arch, norm=network.norm, width=network.width, head=network.head, classes=classes, image_size=image_size
+    )
 
 
 def check_logits(model: nn.Module, name: str, classes: int, image_size: int) -> None:
@@ -51,6 +57,8 @@ def check_logits(model: nn.Module, name: str, classes: int, image_size: int) -> 
         try:
             logits = copy.deepcopy(model).train()(torch.rand(2, 3, image_size, image_size))
         except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
             raise UserError(
                 f"--arch {name}: it does not take pictures of {image_size} px ({first_line(error)}). Use a larger "
                 f"--image-size or another network."

@@ -13,14 +13,16 @@ from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
 from nstkit.errors import UserError
 from nstkit.hardware import Machine
+from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
 from nstkit.runs import choose_folder
 from train_backbone import resume
 from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
+from train_backbone.estimate import check_training
 from train_backbone.feed import Feed
 from train_backbone.final_fit import rates_to_replay
-from train_backbone.model import build_model, prefer_memory_format
+from train_backbone.model import build_model, network_arch, prefer_memory_format
 from train_backbone.training import Training, prepare_training
 
 SEEN_PICTURES = 256
@@ -74,6 +76,8 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
         replayed = replayed if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
     config = config.resolved(feed.batches_an_epoch).changed(**machine.settings, image_size=data.size_px)
     feed = dataclasses.replace(feed, config=config)
+    arch = network_arch(config.network, len(data.classes), data.size_px)
+    check_training(config, arch, data.size_px, feed.batch_size // ranks.count, machine.precision, device)
     model = build_model(config.network, len(data.classes), data.size_px, first_pictures(data)[0]).to(device)
     model = prefer_memory_format(model, data, machine.precision)
     # Timed in each process, so they may not agree.
@@ -156,7 +160,7 @@ def first_pictures(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
 
     `--init lsuv` and the check of the initial weights look at them.
     """
-    count = min(SEEN_PICTURES, len(data.train))
+    count = min(batch_size(data.size_px, SEEN_PICTURES), len(data.train))
     order = torch.linspace(0, len(data.train) - 1, count).long()  # parts are in the order of their classes
     images, labels = next(data.train.read(order, count))
     mean, std = torch.tensor(data.mean), torch.tensor(data.std)

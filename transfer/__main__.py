@@ -16,7 +16,7 @@ def main() -> None:
     from nstkit.backbones.prepare import load_backbone
     from nstkit.backbones.spec import parse_backbone
     from nstkit.runs import open_run
-    from transfer.batch import load_judges, paint_pairs
+    from transfer.batch import check_memory, load_judges, paint_pairs
     from transfer.pairs import check_outputs, read_pairs
 
     specs = [parse_backbone(text) for text in asked.network.backbone]
@@ -34,9 +34,10 @@ def main() -> None:
         if config.network.list_taps:
             print(taps_table(backbone, pairs[0].scene(config.pictures.size, machine.device).frame))
             continue
+        fitted = asked.changed(backbone=(spec.text,)).resolved(backbone.patch_px)
+        check_memory(backbone, pairs, fitted, machine.device)
         panel = load_judges(config, spec, pairs, machine)
         hardware.seed_everything(config.run.seed)
-        fitted = asked.changed(backbone=(spec.text,)).resolved(backbone.patch_px)
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         suffix = f"-{backbone.label}" if len(specs) > 1 else ""
         with open_run(fitted, machine.device, "transfer", slug, given=given, suffix=suffix) as run:

@@ -19,6 +19,7 @@ from nstkit.hardware import choose_machine
 from nstkit.pictures.tensors import as_image, to_picture
 from nstkit.settings import check_names
 from transfer.config import NetworkSettings, PictureSettings
+from transfer.painting.estimate import check_painting
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
 from transfer.painting.settings import (
@@ -179,6 +180,7 @@ def stylize(
     scene = scene.to(machine.device)
     eye = loaded(backbone, NetworkSettings.of(**changes), machine.device)
     settings = settings.changed(precision=machine.precision).resolved(mode, max(scene.size), eye.patch_px)
+    check_painting(*scene.sizes, eye, settings, machine.device)
     result = paint(scene, eye, settings).image
     is_tensor = isinstance(style if content is None else content, Tensor)
     return cast(Picture, result if is_tensor else to_picture(result))  # as what was given, which no annotation can say

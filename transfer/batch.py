@@ -1,5 +1,6 @@
 """Every pair painted with one backbone, into one run folder."""
 
+import math
 import warnings
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.errors import UserError
+from nstkit.errors import UserError, too_little_memory
 from nstkit.hardware import Machine
 from nstkit.interruption import uninterrupted
 from nstkit.pictures.kinds import list_pictures
@@ -17,6 +18,7 @@ from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.inside import draw_inside
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
+from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair
@@ -65,6 +67,20 @@ def paint_pairs(
     return paths
 
 
+def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
+    """Raise `UserError` where the largest of the pairs does not fit into the free memory, before any is painted.
+
+    Args:
+        backbone: on the device.
+        pairs: at least one.
+        config: resolved settings.
+        device: where to paint.
+    """
+    sizes = [pair.sizes(config.pictures.size) for pair in pairs]
+    content, style = max(sizes, key=lambda pair: sum(math.prod(size) for size in pair if size is not None))
+    check_painting(content, style, backbone, config.painting, device)
+
+
 def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig) -> str:
     """Return the line that says what has been painted."""
     kind = "content" if scene.style is None else "style"
@@ -103,7 +119,8 @@ def judge(panel: Panel, picture: torch.Tensor, scene: Scene) -> dict[str, float]
     if scene.content is None or scene.style is None:
         return {}
     try:
-        return panel.judge(picture, scene.content, scene.style)
+        with too_little_memory("too little memory"):
+            return panel.judge(picture, scene.content, scene.style)
     except (ValueError, UserError) as error:
         warnings.warn(f"not judged: {error}", stacklevel=2)
         return {}

@@ -12,7 +12,7 @@ from nstkit.errors import UserError
 from nstkit.files import check_writable
 from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
-from nstkit.pictures.tensors import to_tensor
+from nstkit.pictures.tensors import scaled_size, to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
 from transfer.painting.scene import Scene
@@ -39,6 +39,14 @@ class Pair:
     def name(self) -> str:
         """`content-style`, for files and tags."""
         return "-".join(name for name in (self.content_name, self.style_name) if name)
+
+    def sizes(self, size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """Return (height, width) of content and style at a longer side [px], None for the one that there is not."""
+        content, style = (
+            None if picture is None else scaled_size(picture.height, picture.width, size_px)
+            for picture in (self.content, self.style)
+        )
+        return content, style
 
     def scene(self, size_px: int, device: torch.device) -> Scene:
         """Return the pictures at a longer side [px], on a device; the first canvas at its own size."""

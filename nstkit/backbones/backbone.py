@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nstkit.backbones.layouts import Kind, to_maps
 from nstkit.backbones.sizes import Sizes, SizeSetter, pad_picture
-from nstkit.errors import UserError, nearest
+from nstkit.errors import UserError, is_out_of_memory, nearest
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Backbone(nn.Module):
             pass
         except (RuntimeError, AssertionError) as error:
             smallest = max((self.taps[name].stride for name in names), default=1)
-            if min(image.shape[2:]) < 4 * smallest:
+            if min(image.shape[2:]) < 4 * smallest and not is_out_of_memory(error):
                 side = min(image.shape[2:])
                 raise UserError(
                     f"the picture's shorter side of {side} px is too small for {self.label} with taps of stride "

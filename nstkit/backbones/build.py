@@ -15,7 +15,7 @@ from torch import nn
 
 from nstkit.backbones import stem, vgg
 from nstkit.backbones.spec import Arch, Head, Norm, split_norm
-from nstkit.errors import UserError, first_line, nearest
+from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
 
 SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
 
@@ -114,6 +114,8 @@ def _create_timm(name: str, classes: int) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=False, num_classes=classes)
     except Exception as error:  # timm's constructors raise a dozen kinds
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"{name}: timm could not make it with {classes} classes ({first_line(error)}).") from error
 
 
@@ -127,6 +129,8 @@ def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
     except UserError:
         raise
     except Exception as error:  # it is the user's code
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"--arch {name}: it failed ({type(error).__name__}: {first_line(error)}); see --debug."
         ) from error

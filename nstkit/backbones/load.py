@@ -23,7 +23,7 @@ from nstkit.backbones.weights import (
     rename_caffe,
 )
 from nstkit.checkpoint import REQUIRED, read_checkpoint
-from nstkit.errors import UserError, first_line, nearest
+from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
 
 
 def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
@@ -193,6 +193,8 @@ def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # timm, huggingface_hub and the network raise a dozen kinds
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"--backbone {name}: timm could not make it ({first_line(error)}). Without a network give {name}@random, "
             f"or {name}@FILE with weights you have."
@@ -205,6 +207,8 @@ def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
     try:
         return models.get_model(name, weights="DEFAULT" if pretrained else None)
     except (OSError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"--backbone {name}: its weights could not be downloaded ({error}). Give {name}@random or {name}@FILE."
         ) from error

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from nstkit.datasets.files import LabelledFiles
-from nstkit.errors import UserError
+from nstkit.errors import UserError, too_little_memory
+from nstkit.memory import Demand, as_words, free_memory_bytes
 
+RESIZED_PIXELS = 2**24  # at one time, as floats
 SPLIT_SEED = 0  # apart from the training's seed, so that runs of several seeds are validated on the same pictures
 SAMPLED_IMAGES, SAMPLED_FILES = 20_000, 2_000  # pictures that mean and deviation are taken from
 
@@ -80,14 +82,9 @@ class LabelledImages:
         Raises:
             UserError: where the device has too little memory.
         """
-        try:
+        advice = f"read them from the disk with --stream on, or lower --image-size (now {self.size_px})."
+        with too_little_memory(f"{as_words(self.images.nbytes)} of pictures do not fit on {device}: {advice}"):
             return LabelledImages(self.images.to(device), self.labels.to(device), self.names)
-        except torch.OutOfMemoryError as error:
-            size_mib = self.images.nbytes / 2**20
-            raise UserError(
-                f"{size_mib:,.0f} MiB of pictures do not fit on {device}: read them from the disk with --stream on, or "
-                f"lower --image-size (now {self.size_px})."
-            ) from error
 
 
 Part = LabelledImages | LabelledFiles
@@ -196,16 +193,24 @@ def merge_validation(data: Dataset) -> Dataset:
     return replace(data, train=train.join(val))
 
 
+def check_pictures_fit(count: int, size_px: int) -> None:
+    """Raise `UserError` where so many pictures cannot be kept in memory, warn where they may not fit."""
+    needed = 2 * count * size_px**2 * 3  # laying out or splitting the arrays takes them twice for a moment
+    advice = "Lower --image-size; pictures in files can be left on the disk, with --stream on."
+    Demand(f"Keeping {count:,} pictures of {size_px} px", needed, free_memory_bytes(), advice).check()
+
+
 def resize_dataset(data: Dataset, size_px: int | None) -> Dataset:
     """Return the data set in memory with square pictures of another side; None = as they are."""
-    if size_px in (None, data.size_px):
+    if size_px is None or size_px == data.size_px:
         return data
+    check_pictures_fit(sum(map(len, (data.train, data.val, data.test))), size_px)
 
     def resize(part: Part) -> LabelledImages:
         assert isinstance(part, LabelledImages)
         chunks = [
             functional.interpolate(chunk.permute(0, 3, 1, 2).float(), size_px, mode="bicubic", antialias=True)
-            for chunk in part.images.split(1024)
+            for chunk in part.images.split(max(1, RESIZED_PIXELS // size_px**2))
         ]
         images = torch.cat([chunk.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous() for chunk in chunks])
         return replace(part, images=images)

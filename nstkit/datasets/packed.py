@@ -19,6 +19,7 @@ from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from nstkit.datasets.arrays import check_pictures_fit
 from nstkit.datasets.files import read_square
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
@@ -38,6 +39,7 @@ def read_packed(
     found = _load(packed, fingerprint, len(names))
     if found is not None and found["images"].shape == (found["is_readable"].sum(), size_px, size_px, 3):
         return found["images"], found["is_readable"]
+    check_pictures_fit(len(names), size_px)
     images = np.empty((len(names), size_px, size_px, 3), np.uint8)  # filled in place: no second copy
 
     def read(index: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset
+from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, check_pictures_fit
 
 SHAPES = ("disk", "square", "triangle", "cross")
 TEXTURES = ("stripes", "checks", "dots")
@@ -49,6 +49,7 @@ def load_patterns(size_px: int) -> Dataset:
     Args:
         size_px: side of the pictures [px].
     """
+    check_pictures_fit(sum(PATTERNS_COUNTS.values()), size_px)
     parts = []
     for seed, count in enumerate(PATTERNS_COUNTS.values()):
         images, labels = draw_patterns(count, size_px, seed)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
-from nstkit.errors import UserError
+from nstkit.errors import UserError, is_out_of_memory
 from nstkit.hardware import autocast
 from nstkit.measure import Measure
 from nstkit.quality.activity import HOYER, PEAK
@@ -90,7 +90,9 @@ def count_classes(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> int | 
     """Return how many logits the network's head gives, None where it has no head that takes such pictures."""
     try:
         scores = classify(backbone, image)
-    except (RuntimeError, AssertionError):  # a head of fixed size, or pictures too small to reach it
+    except (RuntimeError, AssertionError) as error:  # a head of fixed size, or pictures too small to reach it
+        if is_out_of_memory(error):
+            raise
         return None
     return scores.shape[1] if isinstance(scores, Tensor) and scores.ndim == 2 else None
 

@@ -59,6 +59,6 @@ def first_batch(
     return next(iter(batches(part, order[: batch_size(size_px or part.size_px)], device, size_px)))[0]
 
 
-def batch_size(size_px: int) -> int:
+def batch_size(size_px: int, at_most: int = MAX_BATCH) -> int:
     """Return how many pictures of this side go through a network at once."""
-    return max(1, min(MAX_BATCH, BATCH_PIXELS // size_px**2))
+    return max(1, min(at_most, BATCH_PIXELS // size_px**2))

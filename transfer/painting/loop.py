@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.batchnorm import settled
-from nstkit.errors import UserError
+from nstkit.errors import UserError, is_out_of_memory
 from nstkit.settings import known
 from transfer.painting.canvas import Canvas, build_canvas, start_picture
 from transfer.painting.losses.objective import Objective
@@ -84,6 +84,7 @@ def paint(
     image: Tensor | None = None
     optimizer: CanvasOptimizer | None = None
     steps_done, is_interrupted = 0, False
+    painted: tuple[int, int] | None = None
     for scale in plan_scales(scene.size, settings.optimization):
         small, start = with_start(scene.at(scale.size), settings)
         image = start if image is None else resize(image, scale.size)
@@ -101,8 +102,12 @@ def paint(
             raise UserError(
                 f"{backbone.label}: {error} at step {kept.seen}. Try --precision fp32 or a lower --lr."
             ) from error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise UserError(too_large(scale.size, painted)) from error
         image = image if kept.image is None else kept.image
-        steps_done = kept.seen
+        steps_done, painted = kept.seen, scale.size
         if is_interrupted:
             break
     assert image is not None  # there is at least one scale
@@ -115,6 +120,20 @@ def paint(
             scalars = _as_numbers(objective(image))
     time_s = time.perf_counter() - started
     return Painting(image, scalars, kept.number, time_s, is_interrupted, objective.facts)
+
+
+def too_large(size: tuple[int, int], painted: tuple[int, int] | None) -> str:
+    """Return the line that says for which size the memory was too small, and up to which it was painted.
+
+    Args:
+        size: (height, width) [px].
+        painted: the scale before; None where there was none.
+    """
+    smaller = "a smaller --size" if painted is None else f"--size {max(painted)}, up to which it went well"
+    return (
+        f"too little memory to paint {size[1]} x {size[0]} px. Use {smaller}, a smaller network, --precision bf16 or a "
+        f"shorter --history."
+    )
 
 
 def with_start(scene: Scene, settings: PaintSettings) -> tuple[Scene, Float[Tensor, "1 3 h w"]]:

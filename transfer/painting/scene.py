@@ -53,6 +53,14 @@ class Scene:
         return height, width
 
     @property
+    def sizes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """(height, width) of content and style [px], None for the one that there is not."""
+        content, style = (
+            None if picture is None else (picture.shape[2], picture.shape[3]) for picture in (self.content, self.style)
+        )
+        return content, style
+
+    @property
     def pictures(self) -> list[Float[Tensor, "1 3 _ _"]]:
         """Content and style, those that there are."""
         return [picture for picture in (self.content, self.style) if picture is not None]

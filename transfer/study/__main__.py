@@ -1,6 +1,7 @@
 """python -m transfer.study: many pictures by many networks, compared; see --help."""
 
 import json
+import sys
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
@@ -8,7 +9,7 @@ from transfer.study.config import EXAMPLES, StudyConfig
 
 
 def main() -> None:
-    """Parse, list the cells, paint and judge those that are not finished."""
+    """Parse, list the cells, paint and judge those that are not finished; exit code 1 where some cannot be."""
     asked = parse(StudyConfig, "transfer.study", examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.hardware import choose_machine
@@ -24,7 +25,10 @@ def main() -> None:
     cells = list(list_cells(config))
     slug = f"{len(config.grid.backbone)}-networks-{len(cells)}-cells"
     with open_run(config, machine.device, "study", slug, given=asked, may_continue=True) as run:
-        run_grid(run, cells, config, machine)
+        rows = run_grid(run, cells, config, machine)
+    if failed := sum("error" in row for row in rows):
+        print(f"{failed} of {len(rows)} cells could not be painted; the reasons stand in results.csv", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

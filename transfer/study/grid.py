@@ -12,7 +12,7 @@ from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.config import Precision
-from nstkit.errors import UserError
+from nstkit.errors import UserError, too_little_memory
 from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.files import write_csv
 from nstkit.hardware import Machine
@@ -23,6 +23,7 @@ from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
 from transfer.config import JudgingSettings
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
+from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
@@ -82,20 +83,22 @@ class Painter:
     def paint(self, cell: Cell) -> tuple[Row, Image.Image]:
         """Return what was measured of a cell, and its picture; the reason under `error` where it cannot be painted."""
         row: Row = dict(cell.about)
-        scene = cell.pair.scene(cell.size_px, self._machine.device)
         try:
-            backbone = self._backbone(cell)
-            settings = cell.painting.changed(precision=self._machine.precision)
-            settings = settings.resolved(scene.mode, cell.size_px, backbone.patch_px)
-            row["style_weight"] = settings.losses.style_weight
-            cost_of = build_cost(backbone, scene, self._machine.precision)
-            trace: list[tuple[int, float, float]] = []
+            with too_little_memory(f"too little memory for {cell.size_px} px. Give a smaller --size or network."):
+                scene = cell.pair.scene(cell.size_px, self._machine.device)
+                backbone = self._backbone(cell)
+                settings = cell.painting.changed(precision=self._machine.precision)
+                settings = settings.resolved(scene.mode, cell.size_px, backbone.patch_px)
+                row["style_weight"] = settings.losses.style_weight
+                check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._machine.device)
+                cost_of = build_cost(backbone, scene, self._machine.precision)
+                trace: list[tuple[int, float, float]] = []
 
-            def note(step: Step) -> None:
-                if step.number in TRACED_STEPS and step.canvas.shape == scene.frame.shape:
-                    trace.append((step.number, round(step.time_s, 2), round(cost_of(step.canvas), 4)))
+                def note(step: Step) -> None:
+                    if step.number in TRACED_STEPS and step.canvas.shape == scene.frame.shape:
+                        trace.append((step.number, round(step.time_s, 2), round(cost_of(step.canvas), 4)))
 
-            painting = paint(scene, backbone, settings, note)
+                painting = paint(scene, backbone, settings, note)
         except UserError as error:
             return {**row, "error": str(error)}, Image.new("RGB", (FAILED_PX, FAILED_PX), "white")
         row |= measure(painting, scene, cost_of) | {"trace": trace} | self._judge(cell, scene, painting)
@@ -119,7 +122,8 @@ class Painter:
             device = self._machine.device
             self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))
         try:
-            return dict(self._panel[1].judge(painting.image, scene.content, scene.style))
+            with too_little_memory("too little memory"):
+                return dict(self._panel[1].judge(painting.image, scene.content, scene.style))
         except (ValueError, UserError) as error:
             return {"not judged": str(error)}
 

@@ -1,0 +1,80 @@
+"""How much memory a training takes, found out before its network is made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nstkit.backbones.build import build_network
+from nstkit.config import Precision
+from nstkit.hardware import autocast, memory_format_of
+from nstkit.memory import Demand, free_memory_bytes, process_bytes
+from nstkit.rehearsal import rehearse
+from train_backbone import evaluate
+from train_backbone.config import TrainConfig
+from train_backbone.feed import Batch
+from train_backbone.loop import train_step
+from train_backbone.training import prepare_training
+
+
+def check_training(
+    config: TrainConfig,
+    arch: Mapping[str, Any],
+    size_px: int,
+    batch_size: int,
+    precision: Precision,
+    device: torch.device,
+) -> None:
+    """Raise `UserError` where a training does not fit into the free memory, warn where it may not.
+
+    A user's own network (`arch` names a factory) is not looked at: making it may do anything, and is done once.
+
+    Args:
+        config: resolved settings.
+        arch: of the network, see `nstkit.backbones.build`.
+        size_px: side of the pictures [px].
+        batch_size: pictures that this process takes in a step.
+        precision: fp32, bf16 or fp16.
+        device: where it trains.
+    """
+    needed = training_bytes(config, arch, size_px, batch_size, precision, device)
+    if needed is not None:
+        what = f"Training {arch['arch']} on batches of {batch_size:,} pictures of {size_px} px"
+        advice = "Lower --batch-size, --image-size or --width, raise --accumulate, or use --precision bf16."
+        Demand(what, needed, free_memory_bytes(device), advice).check()
+
+
+def training_bytes(
+    config: TrainConfig,
+    arch: Mapping[str, Any],
+    size_px: int,
+    batch_size: int,
+    precision: Precision,
+    device: torch.device,
+) -> int | None:
+    """Return by how much memory grows while a network is made and trained [bytes], None where that cannot be told.
+
+    The pictures of the data set are not counted. The arguments are those of `check_training`.
+    """
+    if arch.get("library") == "factory":
+        return None
+
+    def work() -> None:
+        model = build_network(dict(arch)).to(device)
+        training = prepare_training(model, config, 1, arch["classes"], precision)
+        images = torch.rand(batch_size, 3, size_px, size_px, device=device)
+        batch = Batch(images, torch.zeros(batch_size, dtype=torch.long, device=device))
+        for _ in range(2):  # in the second epoch there is a snapshot of the first
+            model.train()
+            train_step(training, batch, config, precision, memory_format_of(model.parameters()))
+            look(training.measured)
+            training.end_epoch({})
+
+    def look(model: nn.Module) -> None:
+        count = evaluate.batch_size(size_px)
+        with torch.no_grad(), autocast(device, precision):
+            model.eval()(torch.rand(count, 3, size_px, size_px, device=device))
+
+    tensors = rehearse(work, device)
+    return None if tensors is None else process_bytes(tensors)

@@ -1,0 +1,80 @@
+"""How much memory a painting takes, found out before it is begun."""
+
+import math
+
+import torch
+
+from nstkit.backbones.backbone import Backbone
+from nstkit.memory import Demand, free_memory_bytes, process_bytes
+from nstkit.rehearsal import rehearse
+from nstkit.settings import known
+from transfer.painting.loop import paint
+from transfer.painting.pyramid import plan_scales
+from transfer.painting.scene import Scene
+from transfer.painting.settings import START_PICTURES, PaintSettings
+
+REHEARSED_STEPS = 3  # after which an optimizer has all that it will have, but for the history of L-BFGS
+CAUTIOUS_BYTES = 2**14  # for each pixel of content and style; VGG19 takes a quarter of it, a large ConvNeXt half
+
+Size = tuple[int, int]
+
+
+def check_painting(
+    content: Size | None, style: Size | None, backbone: Backbone, settings: PaintSettings, device: torch.device
+) -> None:
+    """Raise `UserError` where a painting of these sizes does not fit into the free memory, warn where it may not.
+
+    Args:
+        content: (height, width) of the content picture [px].
+        style: likewise.
+        backbone: that paints, on the device.
+        settings: resolved.
+        device: where it paints.
+    """
+    free = free_memory_bytes(device)
+    if cautious_bytes(content, style, settings) < free / 2:  # finding out more takes a second
+        return
+    needed = painting_bytes(content, style, backbone, settings, device)
+    if needed is not None:
+        longer_px = max(content or style or (1, 1))
+        fitting_px = int(longer_px * math.sqrt(free / max(needed, 1)) / 32) * 32
+        smaller = f"--size {fitting_px} would fit" if 64 <= fitting_px < longer_px else "Use a smaller --size"
+        advice = f"{smaller}; a smaller network, --precision bf16 and a shorter --history take less."
+        Demand(f"Painting {longer_px} px with {backbone.label}", needed, free, advice).check()
+
+
+def painting_bytes(
+    content: Size | None, style: Size | None, backbone: Backbone, settings: PaintSettings, device: torch.device
+) -> int | None:
+    """Return by how much memory grows while such a scene is painted [bytes], None where that cannot be told.
+
+    The arguments are those of `check_painting`.
+    """
+    optimization = settings.optimization
+    init = optimization.init if optimization.init in START_PICTURES else "grey"  # a file's picture comes to the same
+    last_scale = settings.changed(scales=1, steps=REHEARSED_STEPS, seconds=None, init=init)
+
+    def work(network: Backbone) -> None:
+        pictures = [None if size is None else torch.rand(1, 3, *size, device=device) for size in (content, style)]
+        paint(Scene(*pictures), network, last_scale)
+
+    tensors = rehearse(work, device, backbone)
+    if tensors is None:
+        return None
+    remembered = min(optimization.history, _steps_of_last_scale(content or style, settings)) - REHEARSED_STEPS + 1
+    return process_bytes(tensors + max(0, remembered) * _bytes_a_pair(content or style, settings))
+
+
+def cautious_bytes(content: Size | None, style: Size | None, settings: PaintSettings) -> int:
+    """Return more than a painting takes with any network that is not gigantic [bytes]."""
+    pixels = sum(size[0] * size[1] for size in (content, style) if size is not None)
+    return pixels * CAUTIOUS_BYTES + settings.optimization.history * _bytes_a_pair(content or style, settings)
+
+
+def _bytes_a_pair(size: Size | None, settings: PaintSettings) -> int:
+    """Return what L-BFGS keeps of a step: the step and the change of the gradient, each float32 of 3 channels."""
+    return 2 * 4 * 3 * math.prod(known(size)) if settings.optimization.optimizer == "lbfgs" else 0
+
+
+def _steps_of_last_scale(size: Size | None, settings: PaintSettings) -> int:
+    return known(settings.optimization.steps) // len(plan_scales(known(size), settings.optimization))
