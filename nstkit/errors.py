@@ -76,6 +76,18 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def printable(text: object) -> str:
+    r"""Return a text as one line that is safe on a terminal: control and format characters are escaped.
+
+    A name in a file could otherwise move the cursor, change colours or turn the writing round.
+
+    Example:
+        >>> printable("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main` and leave with the exit codes of this module's docstring.
 
@@ -89,7 +101,7 @@ def run_command(main: Callable[[], None]) -> None:
     except UserError as error:
         if "--debug" in sys.argv:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; what was finished is saved", file=sys.stderr)
@@ -116,4 +128,4 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable(message)}", file=sys.stderr)

@@ -108,19 +108,14 @@ def _prepare(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], d
 
     from nstkit.backbones.batchnorm import fold_batchnorm
     from nstkit.backbones.build import build_network
+    from nstkit.backbones.load import restore
     from nstkit.backbones.stem import shrink_stem
     from nstkit.backbones.vgg import VGG
 
     arch = content["arch"]
     if arch.get("library") == "factory":
         return arch, content["model"], {}
-    network = build_network(arch)
-    try:
-        network.load_state_dict(content["model"])
-    except RuntimeError as error:
-        raise UserError(
-            f"the checkpoint's weights do not fit its {arch['arch']}; it is damaged. Copy it again."
-        ) from error
+    network = restore(content, Path("the checkpoint"))
     if arch.get("library") == "timm":
         assert isinstance(network, DescribesItself)
         has_own_stem = not arch.get("small_stem") or not shrink_stem(build_network({**arch, "small_stem": False}))

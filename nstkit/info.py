@@ -3,11 +3,13 @@
 Nothing that a file names is run, and no network is built.
 """
 
+import itertools
 import math
 import re
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from nstkit.config import as_typed, read_command_line
-from nstkit.errors import UserError, run_command
+from nstkit.errors import UserError, printable, run_command
 from nstkit.model_card import command, rounded
 from nstkit.settings import Settings
 
@@ -47,6 +49,9 @@ FAMILIES = {  # a parameter's name that only this family has
     r"layers\.0\.blocks\.0\.attn\.relative_position_bias_table": "a Swin transformer, which has no maps",
 }
 
+UNKNOWN = ("a network that this command does not know", False)
+DEEPEST = 4  # parts of a prefix
+
 
 @dataclass(frozen=True, kw_only=True)
 class InfoConfig(Settings):
@@ -62,7 +67,7 @@ def main() -> None:
     """Parse, read, print."""
     config = read_command_line(InfoConfig, "nstkit.info", sys.argv[1:], EXAMPLES)
     for name, value in describe(config.file).items():
-        lines = textwrap.wrap(value, WIDTH - 12, break_long_words=False, break_on_hyphens=False) or [""]
+        lines = textwrap.wrap(printable(value), WIDTH - 12, break_long_words=False, break_on_hyphens=False) or [""]
         print(f"{name + ':':<12}" + ("\n" + " " * 12).join(lines))
 
 
@@ -74,26 +79,25 @@ def describe(path: Path) -> dict[str, str]:
     """
     from nstkit.backbones.load import read_exported
     from nstkit.backbones.spec import CARRIED
-    from nstkit.backbones.weights import read_tensors
-    from nstkit.checkpoint import FORMAT, read_checkpoint, read_torch_file
+    from nstkit.backbones.weights import largest_mapping, read_safetensors
+    from nstkit.checkpoint import FORMAT, read_checkpoint
+    from nstkit.torchfile import read_torch_file
 
     path = CARRIED if str(path) == "carried" else path.expanduser()
     file = _weights_in(path)
+    content: Any = read_safetensors(file) if file.suffix == ".safetensors" else read_torch_file(file)
     header = {"file": f"{file} ({_file_size(file)})"}
-    if file.suffix == ".safetensors":
-        tensors = read_tensors(file)
-        if _is_exported(file.parent):
-            content = read_exported(file.parent)
-            return {**header, "kind": "exported folder of nstkit", **_own(content, tensors, file.parent)}
-        return {**header, "kind": "weights of another program", **_foreign(tensors, file)}
-    content = read_torch_file(file)
+    if file.suffix == ".safetensors" and _is_exported(file.parent):
+        facts = read_exported(file.parent)
+        return {**header, "kind": "exported folder of nstkit", **_own(facts, content, file.parent)}
     if isinstance(content, dict) and content.get("format") == FORMAT:
-        content = read_checkpoint(file)
+        content = read_checkpoint(file, content)
         kind = f"checkpoint of train_backbone, version {content['version']}"
-        if "training" in content:
-            kind += f", can be resumed from step {content['training'].get('step', '?')}"
+        if isinstance(training := content.get("training"), dict):
+            step = training.get("step")
+            kind += f", can be resumed from step {step if isinstance(step, int) else '?'}"
         return {**header, "kind": kind, **_own(content, content["model"], path)}
-    return {**header, "kind": "weights of another program", **_foreign(read_tensors(file), file)}
+    return {**header, "kind": "weights of another program", **_foreign(largest_mapping(content, file), file)}
 
 
 def _weights_in(path: Path) -> Path:
@@ -145,7 +149,9 @@ def _network(arch: dict[str, Any]) -> str:
 
 def _foreign(weights: "dict[str, Tensor]", file: Path) -> dict[str, str]:
     """Return the lines of weights that are not ours."""
-    name, is_known = guess_family(weights)
+    name, is_known = next(
+        (guess for part in _prefixed_parts(weights) if (guess := guess_family(part)) != UNKNOWN), UNKNOWN
+    )
     lines = {"network": f"perhaps {name}, by the names of its tensors", **_count(weights)}
     shown = list(weights)[:3]
     lines["tensors"] = ", ".join(f"{key} {tuple(weights[key].shape)}" for key in shown) + (
@@ -153,6 +159,14 @@ def _foreign(weights: "dict[str, Tensor]", file: Path) -> dict[str, str]:
     )
     lines["paint"] = as_typed(f"python -m transfer --backbone {name if is_known else 'NAME'}@{file}")
     return lines
+
+
+def _prefixed_parts(weights: "dict[str, Tensor]") -> "Iterator[dict[str, Tensor]]":
+    """Yield the weights under their names, then those below each prefix that some share, without it."""
+    yield weights
+    prefixes = {prefix for name in weights for prefix in itertools.accumulate(re.findall(r"[^.]+\.", name)[:DEEPEST])}
+    for prefix in sorted(prefixes, key=len):
+        yield {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
 def guess_family(weights: "dict[str, Tensor]") -> tuple[str, bool]:
@@ -175,7 +189,7 @@ def guess_family(weights: "dict[str, Tensor]") -> tuple[str, bool]:
     for pattern, family in FAMILIES.items():
         if any(re.match(pattern, name) for name in weights):
             return family, False
-    return "a network that this command does not know", False
+    return UNKNOWN
 
 
 def _count(weights: "dict[str, Tensor]") -> dict[str, str]:

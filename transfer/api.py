@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.normalisation import ChannelOrder, ValueRange
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import Device, Precision, RunSettings
@@ -88,6 +89,10 @@ def stylize(
     pooling: Pooling = "max",
     padding: Padding = "zero",
     swap: tuple[str, ...] | list[str] = (),
+    mean: tuple[float, ...] | list[float] = (),
+    std: tuple[float, ...] | list[float] = (),
+    channel_order: ChannelOrder = "own",
+    value_range: ValueRange = "own",
     seed: int = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -134,11 +139,16 @@ def stylize(
         smoothing_taps: layers that are smoothed. None given = all for softmax, those of stride 16 and more for scale.
         temperature: what activations are divided by before the softmax, above 0.
         arch: factory of a checkpoint that was made by one, package.module:function.
-        preprocess: `own`, `imagenet` or `caffe` normalisation of the picture; like the next three not with a loaded
+        preprocess: `own`, `imagenet` or `caffe` normalisation of the picture; like the next seven not with a loaded
             backbone, which has its own.
         pooling: `max` (the network's own), `avg` or `l2`.
         padding: `zero` (the network's own), `replicate` or `reflect`.
         swap: TAP..TAP@SPEC, layers that get the weights of another backbone.
+        mean: what weights of another program want subtracted from the channels, three values in their order and range.
+        std: three values that the channels are then divided by.
+        channel_order: of those weights, `own` (what is known of the network), `rgb` or `bgr`.
+        value_range: `own`, or `0-1` or `0-255`: of the channels before mean and std, which then are 0 and 1 if not
+            given.
         seed: of noise and jitter.
         device: `auto`, `cuda`, `mps` or `cpu`.
         precision: `auto`, `fp32`, `bf16` or `fp16`.
@@ -206,7 +216,8 @@ def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.dev
         raise UserError(
             f"backbone: {type(backbone).__name__} is none. Give a name such as vgg19, or a result of load_backbone."
         )
-    changed = [name for name, value in network.flat().items() if value != getattr(NetworkSettings(), name)]
+    unchanged = NetworkSettings().flat()
+    changed = [name for name, value in network.flat().items() if value != unchanged[name]]
     if changed:
         raise UserError(
             f"{', '.join(changed)} with a backbone that is loaded already. Give that to nstkit.load_backbone instead."

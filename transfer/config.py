@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
@@ -65,6 +66,8 @@ class NetworkSettings(Settings):
     """zero leaves the network as it is; replicate and reflect continue the picture beyond its border."""
     swap: tuple[str, ...] = ()
     """TAP..TAP@SPEC gives these layers the weights of another backbone of the same architecture, such as @random:1."""
+    input: InputSettings = InputSettings()
+    """What weights of another program take, where their file does not say it."""
 
     def __post_init__(self) -> None:
         """Refuse a command without a network."""
@@ -76,7 +79,7 @@ class NetworkSettings(Settings):
     def loading(self) -> dict[str, Any]:
         """The keyword arguments of `nstkit.load_backbone`."""
         changed = ("pooling", "padding", "preprocess", "swap")
-        return {**{name: getattr(self, name) for name in changed}, "factory": self.arch}
+        return {**{name: getattr(self, name) for name in changed}, **self.input.flat(), "factory": self.arch}
 
 
 @dataclass(frozen=True, kw_only=True)

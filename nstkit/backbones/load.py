@@ -1,29 +1,24 @@
 """From a backbone's name to the extractor: our checkpoints, our VGGs, timm's and torchvision's networks."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from nstkit.backbones import vgg
 from nstkit.backbones.backbone import Backbone, Tap
 from nstkit.backbones.build import build_network
 from nstkit.backbones.initialise import kaiming_init, seeded, undo_identity_start
+from nstkit.backbones.normalisation import IMAGENET, Normalisation
 from nstkit.backbones.spec import Arch, BackboneSpec, Norm, parse_backbone, split_norm
 from nstkit.backbones.taps import find_taps
-from nstkit.backbones.weights import (
-    CAFFE,
-    IMAGENET,
-    Normalisation,
-    filter_as_timm,
-    load_weights,
-    read_normalisation,
-    read_weights,
-    rename_caffe,
-)
-from nstkit.checkpoint import REQUIRED, read_checkpoint
+from nstkit.backbones.weights import check_finite, check_fit, load_file, load_weights, read_safetensors
+from nstkit.checkpoint import REQUIRED, check_fields, read_checkpoint
 from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
+from nstkit.torchfile import weights_only
 
 
 def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
@@ -49,12 +44,11 @@ def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backb
 def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:
     """Return a checkpoint's or an exported folder's network."""
     assert spec.path is not None
-    content = read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
+    content = read_own(spec.path)
     try:
-        network = build_network(content["arch"], factory=factory)
+        network = restore(content, spec.path, factory=factory)
     except UserError as error:
         raise UserError(f"--backbone {spec.text}: {error}") from error
-    load_weights(network, content["model"], spec.path)
     trained = content["config"]
     # An export has its batch norm folded: how it was trained is what it is compared by.
     facts = {**content["arch"], **{key: trained[key] for key in ("norm", "dataset", "epochs") if key in trained}}
@@ -64,14 +58,41 @@ def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:
     return library_backbone(network, spec, content["input"], facts, content["taps"], content["quality"])
 
 
+def read_own(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint, or an exported folder in the form of one, holds; raises `UserError` for any other."""
+    return read_exported(path) if path.is_dir() else read_checkpoint(path)
+
+
+def restore(content: dict[str, Any], path: Path, *, factory: str | None = None) -> nn.Module:
+    """Return the network of a checkpoint with its weights.
+
+    Args:
+        content: of a checkpoint or an exported folder.
+        path: of it, for messages.
+        factory: as for `build_network`.
+
+    Raises:
+        UserError: for a network that cannot be built, or weights that are not all of its own or not finite.
+    """
+    if content["arch"].get("library") != "factory":
+        with torch.device("meta"):  # what the file says may be far larger than what it holds
+            declared = build_network(content["arch"])
+        check_fit(declared.state_dict(), content["model"], path, is_own=True)
+    network = build_network(content["arch"], factory=factory)
+    load_weights(network, content["model"], path, is_own=True)
+    return network
+
+
 def read_exported(folder: Path) -> dict[str, Any]:
     """Return an exported folder (`python -m nstkit.export`) in the form of a checkpoint."""
     try:
-        facts = json.loads((folder / "config.json").read_text())["nstkit"]
+        facts = json.loads((folder / "config.json").read_bytes())["nstkit"]
         content = {name: facts[name] for name in REQUIRED if name != "model"}
-        return {**content, "model": read_weights(folder / "model.safetensors")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: not a whole exported backbone ({error}). Export it again.") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{folder}: not a whole exported backbone ({first_line(error)}). Export it again.") from error
+    weights = read_safetensors(folder / "model.safetensors")
+    model = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    return check_fields({**content, "model": model}, folder)
 
 
 def _load_vgg(spec: BackboneSpec, arch: Arch, norm: Norm) -> Backbone:
@@ -84,10 +105,7 @@ def _load_vgg(spec: BackboneSpec, arch: Arch, norm: Norm) -> Backbone:
         load_weights(network, _create_timm(str(spec.name), pretrained=True).state_dict(), Path(spec.text))
     else:
         assert spec.path is not None
-        weights = read_weights(spec.path)
-        of_caffe = rename_caffe(weights, network.taps)
-        load_weights(network, weights if of_caffe is None else of_caffe, spec.path)
-        normalisation = CAFFE if of_caffe is not None else read_normalisation(spec.path) or IMAGENET
+        normalisation = load_file(network, spec.path, IMAGENET)
     return vgg_backbone(network, spec, normalisation, {"arch": arch, "norm": norm, "width": 1.0})
 
 
@@ -144,10 +162,11 @@ def _load_library(spec: BackboneSpec) -> Backbone:
         )
     if spec.weights == "file":
         assert spec.path is not None
-        load_weights(network, filter_as_timm(network, read_weights(spec.path)), spec.path)
-        normalisation = read_normalisation(spec.path) or normalisation
+        normalisation = load_file(network, spec.path, normalisation)
     elif spec.weights == "random":
         undo_identity_start(network)
+    else:
+        check_finite(network, spec.text)
     return library_backbone(network, spec, normalisation, {"arch": name})
 
 
@@ -191,7 +210,8 @@ def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
     import timm
 
     try:
-        return timm.create_model(name, pretrained=pretrained)
+        with weights_only():  # of a folder or a hub as well, where versions of timm before 1.0.26 ran what a file names
+            return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # timm, huggingface_hub and the network raise a dozen kinds
         if is_out_of_memory(error):
             raise
@@ -205,8 +225,9 @@ def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
     from torchvision import models
 
     try:
-        return models.get_model(name, weights="DEFAULT" if pretrained else None)
-    except (OSError, RuntimeError) as error:
+        with weights_only():
+            return models.get_model(name, weights="DEFAULT" if pretrained else None)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         if is_out_of_memory(error):
             raise
         raise UserError(

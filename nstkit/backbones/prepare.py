@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.load import load_as_is
+from nstkit.backbones.normalisation import ChannelOrder, InputSettings, ValueRange
 from nstkit.backbones.spec import BackboneSpec, Padding, Pooling, Preprocess, parse_backbone
-from nstkit.backbones.surgery import set_padding, set_pooling, set_preprocess
+from nstkit.backbones.surgery import normalisation_of, set_normalisation, set_padding, set_pooling, set_preprocess
 from nstkit.backbones.swap import swap_from_text
+from nstkit.errors import UserError
 
 
 def load_backbone(
@@ -16,6 +18,10 @@ def load_backbone(
     padding: Padding = "zero",
     preprocess: Preprocess = "own",
     swap: Iterable[str] = (),
+    mean: Iterable[float] = (),
+    std: Iterable[float] = (),
+    channel_order: ChannelOrder = "own",
+    value_range: ValueRange = "own",
     factory: str | None = None,
 ) -> Backbone:
     """Return the extractor that `spec` names (see `nstkit.backbones.spec`), on the CPU.
@@ -28,6 +34,12 @@ def load_backbone(
         padding: what replaces the zeros around the maps of its convolutions.
         preprocess: `own`, or what replaces the weights' own normalisation of the picture.
         swap: texts TAP..TAP@WEIGHTS, layers that other weights are put into; see `nstkit.backbones.swap`.
+        mean: three values subtracted from the channels, in their order and range; like the next three for weights of
+            another program that do not say it, see `nstkit.backbones.normalisation.InputSettings`.
+        std: three values that the channels are then divided by.
+        channel_order: `own` (what is known of the network), `rgb` or `bgr`.
+        value_range: `own`, or `0-1` or `0-255`: of the channels before mean and std, which then are 0 and 1 if not
+            given.
         factory: `package.module:function` that made a checkpoint's network; runs only if that names it too.
 
     Raises:
@@ -40,9 +52,14 @@ def load_backbone(
         ('relu4_2',)
     """
     spec = parse_backbone(spec) if isinstance(spec, str) else spec
+    given = InputSettings.of(mean=tuple(mean), std=tuple(std), channel_order=channel_order, value_range=value_range)
+    if given != InputSettings() and preprocess != "own":
+        raise UserError(f"--preprocess {preprocess} with {given.flags}. Give one of them.")
     backbone = load_as_is(spec, factory=factory)
     for text in swap:
         swap_from_text(backbone, spec, text, factory=factory)
     set_pooling(backbone.network, pooling)
     set_padding(backbone.network, padding)
+    if given != InputSettings():
+        return set_normalisation(backbone, given.applied(normalisation_of(backbone)))
     return set_preprocess(backbone, preprocess)

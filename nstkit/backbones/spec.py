@@ -2,7 +2,7 @@
 
 CHECKPOINT         a file of ours, a run folder (its ckpt.pt), an exported folder
 NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then torchvision's
-                   WEIGHTS: pretrained (default), random[:SEED], or a .pth/.pt/.safetensors/.ckpt file
+                   WEIGHTS: pretrained (default), random[:SEED], or a file of any program that torch saved
 """
 
 import re
@@ -21,7 +21,7 @@ Padding = Literal["zero", "replicate", "reflect"]
 Preprocess = Literal["own", "imagenet", "caffe"]
 
 CARRIED = Path(__file__).parent.parent / "carried"  # the exported backbone that comes with the package
-WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".pkl", ".tar", ".th")
 TIMM_SCHEMES = ("hf-hub:", "hf_hub:", "local-dir:")
 RANDOM = re.compile(r"random(?::(\d+))?")
 
@@ -50,7 +50,11 @@ class BackboneSpec:
         if self.name is None:
             assert self.path is not None
             return _checkpoint_label(self.path)
-        weights = {"pretrained": "", "random": f"-random{self.seed}", "file": f"-{self.path.stem if self.path else ''}"}
+        weights = {
+            "pretrained": "",
+            "random": f"-random{self.seed}",
+            "file": f"-{_stem(self.path) if self.path else ''}",
+        }
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name + weights[self.weights])  # hf-hub:owner/name
 
 
@@ -62,7 +66,14 @@ def _checkpoint_label(path: Path) -> str:
         return path.parent.name
     if path.parent.name == "epochs":  # kept on the way of a run
         return f"{path.parent.parent.name}-{path.stem}"
-    return path.stem if path.suffix in WEIGHT_SUFFIXES else path.name  # a folder's name may have a dot
+    return _stem(path)
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without the suffixes of weights, of which some have two; a folder's may have a dot."""
+    while path.suffix in WEIGHT_SUFFIXES:
+        path = path.with_suffix("")
+    return path.name
 
 
 def parse_backbone(text: str) -> BackboneSpec:
@@ -93,7 +104,7 @@ def parse_backbone(text: str) -> BackboneSpec:
     if match := RANDOM.fullmatch(weights):
         return BackboneSpec(text, name, "random", seed=int(match[1] or 0))
     path = Path(weights).expanduser()
-    if path.suffix not in WEIGHT_SUFFIXES:
+    if path.suffix not in WEIGHT_SUFFIXES and not path.is_file():
         raise UserError(
             f"--backbone {text}: weights '{weights}' are not known. Allowed after @: pretrained, random, random:SEED, "
             f"or a file ({', '.join(WEIGHT_SUFFIXES)})."

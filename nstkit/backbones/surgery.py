@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.normalisation import CAFFE, IMAGENET, Normalisation
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
-from nstkit.backbones.weights import CAFFE, IMAGENET
 
 LEVEL = {"avg": 1.5, "l2": 1.35}  # see `set_pooling`
 
@@ -96,11 +96,24 @@ def set_preprocess(backbone: Backbone, preprocess: Preprocess) -> Backbone:
     """
     if preprocess == "own":
         return backbone
-    normalisation = CAFFE if preprocess == "caffe" else IMAGENET
+    return set_normalisation(backbone, CAFFE if preprocess == "caffe" else IMAGENET)
+
+
+def set_normalisation(backbone: Backbone, normalisation: Normalisation) -> Backbone:
+    """Set what the backbone's network takes to be normalised by these values, in place; return the backbone."""
     backbone.flip_channels = normalisation.get("is_bgr", False)
     backbone.mean = torch.tensor(normalisation["mean"]).view(1, 3, 1, 1).to(backbone.mean)
     backbone.std = torch.tensor(normalisation["std"]).view(1, 3, 1, 1).to(backbone.std)
     return backbone
+
+
+def normalisation_of(backbone: Backbone) -> Normalisation:
+    """Return what the backbone's network takes pictures to be normalised by."""
+    return {
+        "mean": backbone.mean.flatten().tolist(),
+        "std": backbone.std.flatten().tolist(),
+        "is_bgr": backbone.flip_channels,
+    }
 
 
 @runtime_checkable

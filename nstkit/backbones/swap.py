@@ -17,10 +17,10 @@ from torch import Tensor
 from nstkit.backbones.backbone import Backbone, Tap
 from nstkit.backbones.build import build_network
 from nstkit.backbones.initialise import initialise, seeded
-from nstkit.backbones.load import load_as_is, read_exported
+from nstkit.backbones.load import load_as_is, read_own
 from nstkit.backbones.spec import RANDOM, BackboneSpec
-from nstkit.backbones.weights import load_weights, read_normalisation, read_weights
-from nstkit.checkpoint import read_checkpoint
+from nstkit.backbones.surgery import normalisation_of
+from nstkit.backbones.weights import load_file
 from nstkit.errors import UserError
 
 PROBE_PX = 128  # side of the picture by which the order of execution is found
@@ -120,19 +120,17 @@ def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str |
     if random is None and not path.is_file():
         return _donor_of(load_as_is(text, factory=factory))
     assert spec.path is not None
-    arch = (read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path))["arch"]
-    mean, std = backbone.mean, backbone.std
+    arch = read_own(spec.path)["arch"]
     with seeded(int(random[1] or 0) if random is not None else 0):
         network = build_network(arch, factory=factory)
         if random is not None:
             initialise(network, "default" if "library" in arch else "kaiming")
+    mean, std, flip_channels = backbone.mean, backbone.std, backbone.flip_channels
     if random is None:
-        load_weights(network, read_weights(path), path)
-        if (normalisation := read_normalisation(path)) is not None:
-            mean, std = (
-                torch.tensor(values).view(1, 3, 1, 1) for values in (normalisation["mean"], normalisation["std"])
-            )
-    return Donor(network.state_dict(), mean, std, backbone.flip_channels, is_random=random is not None)
+        known = load_file(network, path, normalisation_of(backbone))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (known["mean"], known["std"]))
+        flip_channels = known.get("is_bgr", False)
+    return Donor(network.state_dict(), mean, std, flip_channels, is_random=random is not None)
 
 
 def _donor_of(other: Backbone) -> Donor:

@@ -1,144 +1,185 @@
 """Weights out of a file of any origin, and into a network."""
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file as load_safetensors
 from torch import Tensor, nn
 
-from nstkit.checkpoint import FORMAT, read_torch_file
+from nstkit.backbones.foreign import find_weights, is_body, is_head, mappings_in, unwrapped
+from nstkit.backbones.normalisation import CAFFE, Normalisation, recognise
+from nstkit.checkpoint import FORMAT, check_input, read_checkpoint
 from nstkit.errors import UserError
+from nstkit.torchfile import check_is_file, read_torch_file
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, of 255
-WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")
-HEADS = ("classifier", "head", "fc", "pre_logits", "last_linear", "AuxLogits", "aux")
+NO_WEIGHTS = "holds no weights by name. Save a network's state_dict()."
+SHOWN = 4  # names in a message
 
 
-class Normalisation(TypedDict):
-    """What pictures, sRGB in [0, 1], are shifted and scaled by for weights, three values each.
+def load_file(network: nn.Module, path: Path, normalisation: Normalisation) -> Normalisation:
+    """Load the weights in a file of any origin into a network; say what it has no place for in one warning.
 
-    With `is_bgr` the weights take blue, green, red, and the values are in that order.
+    Returns:
+        The normalisation that they belong to: what the file says, or what they are known by, or the one given.
+
+    Raises:
+        UserError: for a missing or corrupt file, one that could run code, weights that do not fit or are not finite.
     """
+    content, known = read_content(path), None
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        content, known = content["model"], content["input"]
+    found, as_good = find_weights(content, network)
+    if found is None:
+        raise UserError(f"{path}: {NO_WEIGHTS}")
+    remarks = load_weights(network, found.weights, path)
+    if found.others:
+        remarks.insert(0, _left_aside(found.others))
+    if as_good:
+        remarks.insert(0, f"those of {found.mapping or 'the file itself'} were taken, not of {', '.join(as_good)}")
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}.", stacklevel=2)
+    has_broken_head = any(is_head(name) and not _is_finite(value) for name, value in found.weights.items())
+    if known is None:
+        known = CAFFE if found.is_caffe else recognise(found.weights, has_broken_head=has_broken_head)
+    return known or normalisation
 
-    mean: Sequence[float]
-    std: Sequence[float]
-    is_bgr: NotRequired[bool]
 
-
-IMAGENET: Normalisation = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-CAFFE: Normalisation = {"mean": [value / 255 for value in CAFFE_MEAN], "std": [1 / 255] * 3, "is_bgr": True}
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weights file as float32, as `read_tensors` finds them."""
-    tensors = read_tensors(path)
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weights file, wrappers around them and prefixes of their names removed.
+def read_content(path: Path) -> Any:
+    """Return what a file of weights holds; of a checkpoint or an exported folder of ours, its fields.
 
     Raises:
         UserError: for a missing or corrupt file, or one that could run code.
     """
     if path.suffix == ".safetensors":
-        try:
-            content: Any = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
-    else:
-        content = read_torch_file(path)
-        if isinstance(content, dict) and content.get("format") == FORMAT:
-            content = content["model"]
-    for wrapper in ("state_dict", "model_state_dict", "model", "state_dict_ema"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    tensors = (
-        {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
-    if not tensors:
-        raise UserError(f"{path}: holds no weights by name. Save a network's state_dict().")
-    if "n_averaged" in tensors and all(name == "n_averaged" or name.startswith("module.") for name in tensors):
-        del tensors["n_averaged"]  # of torch.optim.swa_utils.AveragedModel
-    for prefix in WRAPPERS * 2:  # they are nested at times: model.module.features.0.weight
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
+        tensors = read_safetensors(path)
+        known = _input_beside(path)
+        return tensors if known is None else {"format": FORMAT, "model": tensors, "input": known}
+    content = read_torch_file(path)
+    return read_checkpoint(path, content) if isinstance(content, dict) and content.get("format") == FORMAT else content
 
 
-def read_normalisation(path: Path) -> Normalisation | None:
-    """Return `mean` and `std` that the weights of a checkpoint or exported folder of ours belong to; else None."""
-    if path.suffix != ".safetensors":
-        content = read_torch_file(path)
-        return content.get("input") if isinstance(content, dict) and content.get("format") == FORMAT else None
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file; raises `UserError` for one that is missing or corrupt."""
+    check_is_file(path)
     try:
-        return json.loads((path.parent / "config.json").read_text())["nstkit"]["input"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return load_safetensors(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
+
+
+def _input_beside(path: Path) -> Normalisation | None:
+    """Return the `input` that the config.json of an exported folder gives for the weights in it."""
+    try:
+        given = json.loads((path.parent / "config.json").read_bytes())["nstkit"]["input"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return check_input(given, path.parent)
 
 
-def rename_caffe(weights: dict[str, Tensor], taps: Mapping[str, int]) -> dict[str, Tensor] | None:
-    """Return weights under `conv1_1.weight` and so on, as Gatys published VGG, under `features.N.weight`; else None.
-
-    Such networks take blue, green, red, 0 to 255, less ImageNet's mean: see `CAFFE_MEAN`.
+def largest_mapping(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the largest mapping of names to tensors in what a file holds, wrappers of their names removed.
 
     Args:
-        weights: by name; those of `fc6` to `fc8` are left out.
-        taps: place of each of the paper's layers in `features`.
-    """
-    if "conv1_1.weight" not in weights:
-        return None
-    renamed = {}
-    for name, value in weights.items():
-        layer, _, kind = name.partition(".")
-        if not layer.startswith("fc"):
-            renamed[f"features.{taps[layer]}.{kind}" if layer in taps else name] = value
-    return renamed
-
-
-def filter_as_timm(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights of a network's authors under timm's names, by timm's own filter; as they are where that fails."""
-    own = set(network.state_dict())
-    if own <= set(weights):
-        return weights
-    module = sys.modules.get(type(network).__module__)
-    convert = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_checkpoint_filter_fn", None)
-    try:
-        converted = convert(dict(weights), network) if convert is not None else weights
-    except Exception:  # it expects another file
-        return weights
-    is_better = len(own & set(converted)) > len(own & set(weights))
-    return converted if is_better else weights
-
-
-def load_weights(network: nn.Module, weights: dict[str, Tensor], source: Path | None) -> None:
-    """Load weights into a network; a head that is missing or of another shape is passed over.
+        content: of a file of another program.
+        path: of it, for the message.
 
     Raises:
-        UserError: that lists what is missing, unexpected or of another shape behind the head.
+        UserError: for a file without weights.
+    """
+    mappings = [tensors for _, tensors in mappings_in(content)]
+    if not mappings:
+        raise UserError(f"{path}: {NO_WEIGHTS}")
+    return unwrapped(max(mappings, key=len))
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: Path, *, is_own: bool = False) -> list[str]:
+    """Load weights into a network; a head that is missing, of another shape or not finite is passed over.
+
+    Args:
+        network: of any kind.
+        weights: by the network's names.
+        source: for messages.
+        is_own: they were saved from this very network, so that all of them have to fit.
+
+    Returns:
+        Remarks on what was passed over.
+
+    Raises:
+        UserError: that lists what is missing, unexpected, of another shape or not finite behind the head.
     """
     own = network.state_dict()
-    body = {name for name in own if not is_head(name) and not name.endswith("num_batches_tracked")}
-    missing = sorted(body - set(weights))
-    unexpected = sorted(name for name in weights if name not in own and not is_head(name))
-    misshapen = sorted(name for name in body & set(weights) if weights[name].shape != own[name].shape)
-    if problems := [
-        f"{len(names)} {kind} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
-        if names
-    ]:
-        raise UserError(f"{source}: these weights do not fit the architecture: {'; '.join(problems)}.")
+    check_fit(own, weights, source, is_own=is_own)
     fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
-    network.load_state_dict(fitting, strict=False)
+    _check_usable({name: value for name, value in fitting.items() if is_own or is_body(name)}, str(source))
+    broken = [name for name, value in fitting.items() if not _is_finite(value)]
+    network.load_state_dict({name: value for name, value in fitting.items() if name not in broken}, strict=False)
+    aside = [name for name in weights if name not in own and is_body(name)]
+    remarks = [_left_aside(aside)] if aside else []
+    return remarks + ([f"its classifier is not finite and was not loaded ({_shortened(broken)})"] if broken else [])
 
 
-def is_head(name: str) -> bool:
-    """Return whether a parameter or module belongs to the classifier, which an extractor does not need."""
-    return name.partition(".")[0] in HEADS
+def check_fit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: Path, *, is_own: bool = False) -> None:
+    """Raise `UserError` where weights are not a network's.
+
+    Args:
+        own: the network's `state_dict()`, on any device.
+        weights: by the network's names.
+        source: for messages.
+        is_own: they were saved from this very network, so that all of them have to fit.
+    """
+    needed = {name for name in own if is_own or is_body(name)}
+    missing = sorted(needed - set(weights))
+    misshapen = sorted(name for name in needed & set(weights) if weights[name].shape != own[name].shape)
+    unexpected = sorted(name for name in weights if name not in own and (is_own or not is_head(name)))
+    parts = {name.partition(".")[0] for name in own if is_body(name)}
+    if not (missing or misshapen or (is_own and unexpected)) and not any(
+        _is_layer(name, weights[name], parts) for name in unexpected
+    ):
+        return
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    problems = [f"{len(names)} {kind} ({_shortened(names)})" for kind, names in kinds.items() if names]
+    raise UserError(f"{source}: these weights do not fit the architecture: {'; '.join(problems)}.")
+
+
+def check_finite(network: nn.Module, source: str) -> None:
+    """Raise `UserError` where what a network computes features from holds NaN or infinite values."""
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    _check_usable({name: value for name, value in tensors.items() if is_body(name)}, source)
+
+
+def _check_usable(tensors: Mapping[str, Tensor], source: str) -> None:
+    broken = [
+        name
+        for name, value in tensors.items()
+        if not _is_finite(value) or (name.endswith("running_var") and bool((value < 0).any()))
+    ]
+    if broken:
+        raise UserError(
+            f"{source}: {len(broken)} of {len(tensors)} tensors hold NaN, infinite values or variances below 0 "
+            f"({_shortened(broken)}). The training diverged or the file is damaged; give other weights."
+        )
+
+
+def _is_finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.float().isfinite().all())
+
+
+def _is_layer(name: str, value: Tensor, parts: set[str]) -> bool:
+    """Return whether a tensor that a network has no place for is the kernel of a layer inside one of its parts.
+
+    Then the weights are of a deeper network, such as ResNet34 for ResNet18: those that fit are not the whole of it.
+    """
+    return name.endswith(".weight") and value.ndim >= 2 and name.partition(".")[0] in parts
+
+
+def _left_aside(names: Iterable[str]) -> str:
+    names = list(names)
+    return f"{len(names)} {'tensor was' if len(names) == 1 else 'tensors were'} left aside ({_shortened(names)})"
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -26,7 +26,7 @@ def main() -> None:
     pictures = Pictures(config)
     for spec in specs:
         seed_everything(config.run.seed)
-        backbone = load_backbone(spec, factory=config.extractor.arch)
+        backbone = load_backbone(spec, factory=config.extractor.arch, **config.extractor.input.flat())
         backbone.check_taps(config.extractor.taps)
         data, size_px = pictures.load(spec)
         fitted = config.changed(backbone=(spec.text,), image_size=size_px)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from annotated_types import Interval
 
+from nstkit.backbones.normalisation import InputSettings
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.datasets.names import DatasetName
 from nstkit.errors import UserError
@@ -31,6 +32,8 @@ class ExtractorSettings(Settings):
     """Layers to measure; see `python -m transfer --list-taps`. None given = the default style and content taps."""
     baseline: bool = True
     """Also measure the same architecture with random weights."""
+    input: InputSettings = InputSettings()
+    """What weights of another program take, where their file does not say it."""
 
     def __post_init__(self) -> None:
         """Refuse a command without a network."""

@@ -6,10 +6,9 @@ from typing import Any
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.build import build_network
 from nstkit.backbones.initialise import initialise, seeded, undo_identity_start
-from nstkit.backbones.load import read_exported
+from nstkit.backbones.load import read_own
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
-from nstkit.checkpoint import read_checkpoint
 
 
 def random_twin(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
@@ -52,4 +51,4 @@ def read_header(spec: BackboneSpec) -> dict[str, Any] | None:
     if spec.name is not None:
         return None
     assert spec.path is not None
-    return read_exported(spec.path) if spec.path.is_dir() else read_checkpoint(spec.path)
+    return read_own(spec.path)

@@ -8,8 +8,9 @@ import pickle
 import pytest
 import torch
 
-from nstkit.checkpoint import FORMAT, REQUIRED, VERSION, read_checkpoint, read_torch_file, write_checkpoint
+from nstkit.checkpoint import FORMAT, REQUIRED, VERSION, read_checkpoint, write_checkpoint
 from nstkit.errors import UserError
+from nstkit.torchfile import read_torch_file
 
 
 @pytest.fixture

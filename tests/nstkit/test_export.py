@@ -107,7 +107,7 @@ def test_network_of_a_factory_is_written_without_running_it(tmp_path, monkeypatc
 
 def test_weights_that_do_not_fit_are_one_line(tmp_path, content, user_error):
     content["arch"] = {**content["arch"], "width": 0.125}
-    with user_error("do not fit its vgg11"):
+    with user_error("do not fit the architecture"):
         export(content, tmp_path / "out", half=False)
     assert not (tmp_path / "out").exists()
 

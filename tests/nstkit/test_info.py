@@ -109,20 +109,21 @@ def test_factory_that_a_file_names_is_told_and_not_imported(tmp_path, monkeypatc
 
 def test_foreign_weights(tmp_path, monkeypatch, capsys):
     with torch.device("meta"):
-        reference = models.vgg16(init_weights=False).features
+        reference = models.vgg11(init_weights=False).features
     weights = {
-        f"module.features.{name}": torch.zeros(1).expand(value.shape) for name, value in reference.state_dict().items()
+        f"module.features.{name}": torch.zeros(value.shape, dtype=torch.half)
+        for name, value in reference.state_dict().items()
     }
     torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "w.pth")
     words = _words(tmp_path / "w.pth", monkeypatch, capsys)
     count = sum(value.numel() for value in reference.parameters())
-    assert "kind: weights of another program network: perhaps vgg16, by the names of its tensors" in words
-    assert f"parameters: {count:,} in 26 tensors, float32" in words
+    assert "kind: weights of another program network: perhaps vgg11, by the names of its tensors" in words
+    assert f"parameters: {count:,} in 16 tensors, float16" in words
     assert (
-        "tensors: features.0.weight (64, 3, 3, 3), features.0.bias (64,), features.2.weight (64, 64, 3, 3), ..."
+        "tensors: features.0.weight (64, 3, 3, 3), features.0.bias (64,), features.3.weight (128, 64, 3, 3), ..."
         in words
     )
-    assert words.endswith(f"python -m transfer --backbone vgg16@{tmp_path / 'w.pth'}")
+    assert words.endswith(f"python -m transfer --backbone vgg11@{tmp_path / 'w.pth'}")
 
 
 def test_foreign_safetensors_and_number_formats(tmp_path):

@@ -37,12 +37,16 @@ def test_painter_is_told_what_the_command_was():
 
 
 def test_network_is_loaded_with_what_the_command_was_told():
-    network = TransferConfig.of(pooling="avg", swap=("relu1_1@random",), arch="a.b:c").network
+    network = TransferConfig.of(pooling="avg", swap=("relu1_1@random",), arch="a.b:c", value_range="0-255").network
     assert network.loading == {
         "pooling": "avg",
         "padding": "zero",
         "preprocess": "own",
         "swap": ("relu1_1@random",),
+        "mean": (),
+        "std": (),
+        "channel_order": "own",
+        "value_range": "0-255",
         "factory": "a.b:c",
     }
 

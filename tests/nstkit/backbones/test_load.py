@@ -18,7 +18,7 @@ from nstkit.backbones.build import build_network
 from nstkit.backbones.load import library_backbone, load_as_is
 from nstkit.backbones.spec import CARRIED, parse_backbone, split_norm
 from nstkit.backbones.vgg import GATYS_CONTENT_TAPS, GATYS_STYLE_TAPS
-from nstkit.backbones.weights import read_weights
+from nstkit.backbones.weights import read_safetensors
 from nstkit.checkpoint import write_checkpoint
 from nstkit.export import export
 
@@ -262,7 +262,7 @@ def test_imagenet_vgg19_gives_torchvisions_maps(image):
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     reference = tv.make_layers(tv.cfgs["E"])  # `torchvision.models.vgg19().features`
-    weights = {name.removeprefix("features."): value for name, value in read_weights(path).items()}
+    weights = {name.removeprefix("features."): value for name, value in read_safetensors(path).items()}
     reference.load_state_dict(weights)
     for layer in reference:
         layer.inplace = False

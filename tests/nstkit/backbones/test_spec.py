@@ -123,7 +123,7 @@ def test_missing_weights_are_named_in_full(folder, user_error):
         parse_backbone("vgg19@d.pth")
 
 
-@pytest.mark.parametrize("weights", ["imagenet", "random:", "random:-1", "random:x", "Random", "w.bin"])
+@pytest.mark.parametrize("weights", ["imagenet", "random:", "random:-1", "random:x", "Random", "w.onnx"])
 def test_unknown_weights_are_refused_with_the_allowed(user_error, weights):
     with user_error(f"weights '{weights}'", "pretrained, random, random:SEED", ".safetensors"):
         parse_backbone(f"vgg19@{weights}")

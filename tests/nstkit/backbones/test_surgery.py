@@ -12,6 +12,7 @@ from timm.layers.std_conv import ScaledStdConv2dSame, StdConv2d
 from torch import nn
 from torch.nn import functional
 
+from nstkit.backbones.normalisation import IMAGENET
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.surgery import (
     LEVEL,
@@ -20,7 +21,6 @@ from nstkit.backbones.surgery import (
     set_pooling,
     set_preprocess,
 )
-from nstkit.backbones.weights import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from nstkit.pictures.tensors import to_tensor
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -173,7 +173,7 @@ def test_network_takes_what_the_convention_says(preprocess, image):
     if preprocess == "own":
         expected = 2 * image - 0.5
     elif preprocess == "imagenet":
-        expected = (image - torch.tensor(IMAGENET_MEAN).view(3, 1, 1)) / torch.tensor(IMAGENET_STD).view(3, 1, 1)
+        expected = (image - torch.tensor(IMAGENET["mean"]).view(3, 1, 1)) / torch.tensor(IMAGENET["std"]).view(3, 1, 1)
     else:
-        expected = torch.stack([255 * image[:, 2 - k] - CAFFE_MEAN[k] for k in range(3)], dim=1)
+        expected = torch.stack([255 * image[:, 2 - k] - (103.939, 116.779, 123.68)[k] for k in range(3)], dim=1)
     assert torch.allclose(taken[0], expected, rtol=1e-4, atol=1e-4)
