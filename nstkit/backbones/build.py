@@ -98,7 +98,7 @@ def build_network(arch: dict[str, Any], *, factory: str | None = None) -> nn.Mod
         try:
             network = vgg.VGG(**arch)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{name}: {error}. The file is of another version; update nstkit.") from error
+            raise UserError(f"{name}: {first_line(error)}. The file is of another version; update nstkit.") from error
     else:
         raise UserError(f"no network '{name}' of library {library!r} here. The file is of another version.")
     vars(network)["arguments"] = dict(arch)

@@ -75,8 +75,13 @@ def restore(content: dict[str, Any], path: Path, *, factory: str | None = None) 
         UserError: for a network that cannot be built, or weights that are not all of its own or not finite.
     """
     if content["arch"].get("library") != "factory":
-        with torch.device("meta"):  # what the file says may be far larger than what it holds
-            declared = build_network(content["arch"])
+        try:
+            with torch.device("meta"):  # what the file says may be far larger than what it holds
+                declared = build_network(content["arch"])
+        except (RuntimeError, OverflowError) as error:
+            raise UserError(
+                f"{path}: its network cannot be made ({first_line(error)}). The file is damaged."
+            ) from error
         check_fit(declared.state_dict(), content["model"], path, is_own=True)
     network = build_network(content["arch"], factory=factory)
     load_weights(network, content["model"], path, is_own=True)
@@ -231,5 +236,6 @@ def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
         if is_out_of_memory(error):
             raise
         raise UserError(
-            f"--backbone {name}: its weights could not be downloaded ({error}). Give {name}@random or {name}@FILE."
+            f"--backbone {name}: its weights could not be downloaded or read ({first_line(error)}). Give {name}@random "
+            f"or {name}@FILE."
         ) from error
