@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ def vgg_backbone(
         network,
         label=spec.label,
         taps=all_taps,
-        style_taps=(taps or {}).get("style", vgg.GATYS_STYLE_TAPS),
-        content_taps=(taps or {}).get("content", vgg.GATYS_CONTENT_TAPS),
+        style_taps=_known(taps, "style", all_taps) or vgg.GATYS_STYLE_TAPS,
+        content_taps=_known(taps, "content", all_taps) or vgg.GATYS_CONTENT_TAPS,
         mean=normalisation["mean"],
         std=normalisation["std"],
         facts=facts,
@@ -192,16 +193,12 @@ def library_backbone(
         found = find_taps(network)
     except ValueError as error:
         raise UserError(f"--backbone {spec.text}: {facts['arch']} {error}; choose another network.") from error
-    chosen = {
-        part: [name for name in (taps or {}).get(part, ()) if name in found.taps] or default
-        for part, default in (("style", found.style), ("content", found.content))
-    }
     return Backbone(
         network,
         label=spec.label,
         taps=found.taps,
-        style_taps=chosen["style"],
-        content_taps=chosen["content"],
+        style_taps=_known(taps, "style", found.taps) or found.style,
+        content_taps=_known(taps, "content", found.taps) or found.content,
         mean=normalisation["mean"],
         std=normalisation["std"],
         facts=facts,
@@ -209,6 +206,11 @@ def library_backbone(
         sizes=found.sizes,
         is_random=spec.weights == "random",
     )
+
+
+def _known(taps: dict[str, Any] | None, part: str, known: Collection[str]) -> list[str]:
+    """Return the taps that a checkpoint names for style or content, as far as its network has them."""
+    return [name for name in (taps or {}).get(part, ()) if name in known]
 
 
 def _create_timm(name: str, *, pretrained: bool) -> nn.Module:

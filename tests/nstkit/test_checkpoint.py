@@ -196,6 +196,9 @@ NAN, INF = float("nan"), float("inf")
 SHARED = [0]
 for _ in range(40):
     SHARED = [SHARED, SHARED]
+DEEP = []
+for _ in range(100):
+    DEEP = [DEEP]
 ODD = {
     "arch is a list": (_put("arch", to=[1]), "arch.[1] (values by name)"),
     "arch without a name": (_put("arch", "arch", to=_put), "arch.arch (missing)"),
@@ -235,6 +238,7 @@ ODD = {
     "config holds a tensor": (_put("config", "lr", to=torch.ones(1)), "config (plain values by name)"),
     "config without its data": (_put("config", "dataset", to=_put), "config.dataset (missing)"),
     "config is endless": (_put("config", "lr", to=SHARED), "config (plain values by name)"),
+    "config is deep": (_put("config", "lr", to=DEEP), "config (plain values by name)"),
     "environment is a text": (_put("environment", to="here"), "environment.'here' (values by name)"),
     "history is a dict": (_put("history", to={"a": 1}), "history (numbers by name, for each epoch)"),
     "an epoch is a text": (_put("history", to=[{"epoch": "one"}]), "history (numbers by name, for each epoch)"),
@@ -255,7 +259,7 @@ def test_odd_field_is_named_before_anything_is_made_of_it(tmp_path, content, use
 
 def test_long_values_are_cut_in_the_message(tmp_path, content, user_error):
     content["arch"] = {**content["arch"], "library": "x" * 10_000}
-    torch.save({"format": FORMAT, **content}, tmp_path / "a.pt")
+    torch.save({"format": FORMAT, "version": VERSION, **content}, tmp_path / "a.pt")
     with user_error("arch.library 'xxx") as caught:
         read_checkpoint(tmp_path / "a.pt")
     assert len(str(caught.value)) < 400
