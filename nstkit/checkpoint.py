@@ -56,6 +56,7 @@ FIELDS: dict[str, Any] = {
     "environment": {"torch": str, "device": str},
 }
 OWN_ARCH: dict[str, Any] = {"norm": str, "width": Annotated[float, Interval(gt=0)]}
+DEEPEST = 20  # lists and dicts inside one another in a field of plain values
 MOST_VALUES = 100_000  # in a field of plain values; references to one list can stand for any number of them
 
 
@@ -91,7 +92,7 @@ def read_checkpoint(path: Path, content: Any = None) -> dict[str, Any]:
     version = content.get("version", 0)
     if not isinstance(version, int) or version > VERSION:
         raise UserError(f"{path}: version {shown(version)}, this code reads up to {VERSION}. Update nstkit.")
-    if missing := [name for name in REQUIRED if name not in content]:
+    if missing := [name for name in ("version", *REQUIRED) if name not in content]:
         raise UserError(f"{path}: not a whole checkpoint, {', '.join(missing)} missing.")
     return check_fields(content, path)
 
@@ -170,20 +171,22 @@ def _are_numbers(values: Any) -> bool:
 
 
 def is_plain(values: Any) -> bool:
-    """Return whether it is a dict of texts, numbers, None, and lists and dicts of them, and not of too many."""
+    """Return whether it is a dict of texts, numbers, None, and lists and dicts of them, not too many nor too deep."""
     if not isinstance(values, dict):
         return False
-    waiting: list[Any] = [values]
+    waiting: list[tuple[Any, int]] = [(values, 0)]
     for _ in range(MOST_VALUES):
         if not waiting:
             return True
-        value = waiting.pop()
+        value, depth = waiting.pop()
         if isinstance(value, dict):
             if not all(isinstance(name, str) for name in value):
                 return False
-            waiting += value.values()
-        elif isinstance(value, (list, tuple)):
-            waiting += value
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            if depth == DEEPEST:
+                return False
+            waiting += [(item, depth + 1) for item in value]
         elif isinstance(value, int):
             if not -(2**63) <= value < 2**64:  # one of thousands of digits cannot even be printed
                 return False

@@ -121,13 +121,13 @@ def _own(content: dict[str, Any], weights: "dict[str, Tensor]", path: Path) -> d
     arch, given, config = content["arch"], content["input"], content["config"]
     words = f"python -m transfer --backbone {path}"
     words += f" --arch {arch['arch']}" if arch.get("library") == "factory" else ""
-    classes = content["classes"]
+    classes, taps = content["classes"], {part: content["taps"].get(part, []) for part in ("style", "content")}
     return {
         "network": _network(arch),
         **_count(weights),
         "classes": f"{len(classes)}: {textwrap.shorten(', '.join(classes), 3 * WIDTH, placeholder=' ...')}",
         "input": f"{given['size_px']} px, mean {rounded(given['mean'])}, deviation {rounded(given['std'])}",
-        "taps": "; ".join(f"{part} {' '.join(names) or 'none'}" for part, names in content["taps"].items()),
+        "taps": "; ".join(f"{part} {' '.join(names) or 'none'}" for part, names in taps.items()),
         "quality": ", ".join(f"{name} {value:.4f}" for name, value in sorted(content["quality"].items()))
         or "not measured",
         "training": command(config, content.get("defaults", {})),

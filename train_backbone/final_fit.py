@@ -22,4 +22,7 @@ def rates_to_replay(config: TrainConfig) -> list[float] | None:
     if differing := differences(folder, config, RECIPE):
         raise UserError(f"--final-fit {folder}: that run has {', '.join(differing)}. Fit with the same settings.")
     content = read_checkpoint(folder / "last.pt")
-    return [epoch["lr"] / content["config"]["lr"] for epoch in content["training"]["history"]]
+    try:
+        return [epoch["lr"] / content["config"]["lr"] for epoch in content["training"]["history"]]
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise UserError(f"--final-fit {folder}: its last.pt is damaged. Train that run again.") from error

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from nstkit.checkpoint import read_checkpoint
 from nstkit.config import settings_of
 from nstkit.errors import UserError
 from nstkit.settings import as_word, flag_of
 from train_backbone.config import TrainConfig
+from train_backbone.saved import find_fault
 from train_backbone.training import Training
 
 # What the saved state depends on. All else may change: the settings of the resuming command hold.
@@ -85,9 +87,17 @@ def is_finished(folder: Path) -> bool:
 
 
 def load_training(training: Training, folder: Path) -> None:
-    """Bring a training to where the run in `folder` was last saved. If it never was, leave it at its start."""
-    if (folder / "last.pt").exists():
-        try:
-            training.load_state_dict(read_checkpoint(folder / "last.pt")["training"])
-        except KeyError as error:
-            raise UserError(f"--resume {folder}: saved by another version ({error} missing). Train anew.") from error
+    """Bring a training to where the run in `folder` was last saved. If it never was, leave it at its start.
+
+    Raises:
+        UserError: for a last.pt that is damaged or of another training.
+    """
+    if not (folder / "last.pt").exists():
+        return
+    saved: Any = read_checkpoint(folder / "last.pt").get("training")
+    if fault := find_fault(training, saved):
+        raise UserError(
+            f"--resume {folder}: its last.pt cannot be gone on from ({fault}): it is damaged or of another version. "
+            f"Train anew."
+        )
+    training.load_state_dict(saved)

@@ -8,7 +8,7 @@ import torch
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.errors import UserError, too_little_memory
+from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.hardware import Machine
 from nstkit.interruption import uninterrupted
 from nstkit.pictures.kinds import list_pictures
@@ -85,7 +85,7 @@ def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig
     """Return the line that says what has been painted."""
     kind = "content" if scene.style is None else "style"
     cut = f"  interrupted at {painting.number} of {config.optimization.steps}" if painting.is_interrupted else ""
-    return f"{path}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}"
+    return f"{printable(path)}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}"
 
 
 def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], machine: Machine) -> Panel | None:

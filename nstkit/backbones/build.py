@@ -15,7 +15,7 @@ from torch import nn
 
 from nstkit.backbones import stem, vgg
 from nstkit.backbones.spec import Arch, Head, Norm, split_norm
-from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
+from nstkit.errors import UserError, first_line, is_out_of_memory, nearest, printable
 
 SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
 
@@ -98,9 +98,9 @@ def build_network(arch: dict[str, Any], *, factory: str | None = None) -> nn.Mod
         try:
             network = vgg.VGG(**arch)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{name}: {error}. The file is of another version; update nstkit.") from error
+            raise UserError(f"{name}: {first_line(error)}. The file is of another version; update nstkit.") from error
     else:
-        raise UserError(f"no network '{name}' of library {library!r} here. The file is of another version.")
+        raise UserError(f"no network {name!r} of library {library!r} here. The file is of another version.")
     vars(network)["arguments"] = dict(arch)
     return network
 
@@ -110,7 +110,7 @@ def _create_timm(name: str, classes: int) -> nn.Module:
 
     # Unless the name is looked at first, timm would fetch what `hf-hub:` or `local-dir:` stand before.
     if not timm.is_model(name):
-        raise UserError(f"the installed timm {timm.__version__} has no network '{name}'. Update timm.")
+        raise UserError(f"the installed timm {timm.__version__} has no network {name!r}. Update timm.")
     try:
         return timm.create_model(name, pretrained=False, num_classes=classes)
     except Exception as error:  # timm's constructors raise a dozen kinds
@@ -121,6 +121,7 @@ def _create_timm(name: str, classes: int) -> nn.Module:
 
 def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
     if name != allowed:
+        name = printable(name)  # as it is, it could steer the terminal
         given = f"--arch {allowed} is another" if allowed else "code that a file names is not run"
         raise UserError(f"the network was made by {name} ({given}). If you trust that code, add --arch {name}")
     try:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,13 @@ def restore(content: dict[str, Any], path: Path, *, factory: str | None = None) 
         UserError: for a network that cannot be built, or weights that are not all of its own or not finite.
     """
     if content["arch"].get("library") != "factory":
-        with torch.device("meta"):  # what the file says may be far larger than what it holds
-            declared = build_network(content["arch"])
+        try:
+            with torch.device("meta"):  # what the file says may be far larger than what it holds
+                declared = build_network(content["arch"])
+        except (RuntimeError, OverflowError) as error:
+            raise UserError(
+                f"{path}: its network cannot be made ({first_line(error)}). The file is damaged."
+            ) from error
         check_fit(declared.state_dict(), content["model"], path, is_own=True)
     network = build_network(content["arch"], factory=factory)
     load_weights(network, content["model"], path, is_own=True)
@@ -128,8 +134,8 @@ def vgg_backbone(
         network,
         label=spec.label,
         taps=all_taps,
-        style_taps=(taps or {}).get("style", vgg.GATYS_STYLE_TAPS),
-        content_taps=(taps or {}).get("content", vgg.GATYS_CONTENT_TAPS),
+        style_taps=_known(taps, "style", all_taps) or vgg.GATYS_STYLE_TAPS,
+        content_taps=_known(taps, "content", all_taps) or vgg.GATYS_CONTENT_TAPS,
         mean=normalisation["mean"],
         std=normalisation["std"],
         facts=facts,
@@ -187,16 +193,12 @@ def library_backbone(
         found = find_taps(network)
     except ValueError as error:
         raise UserError(f"--backbone {spec.text}: {facts['arch']} {error}; choose another network.") from error
-    chosen = {
-        part: [name for name in (taps or {}).get(part, ()) if name in found.taps] or default
-        for part, default in (("style", found.style), ("content", found.content))
-    }
     return Backbone(
         network,
         label=spec.label,
         taps=found.taps,
-        style_taps=chosen["style"],
-        content_taps=chosen["content"],
+        style_taps=_known(taps, "style", found.taps) or found.style,
+        content_taps=_known(taps, "content", found.taps) or found.content,
         mean=normalisation["mean"],
         std=normalisation["std"],
         facts=facts,
@@ -204,6 +206,11 @@ def library_backbone(
         sizes=found.sizes,
         is_random=spec.weights == "random",
     )
+
+
+def _known(taps: dict[str, Any] | None, part: str, known: Collection[str]) -> list[str]:
+    """Return the taps that a checkpoint names for style or content, as far as its network has them."""
+    return [name for name in (taps or {}).get(part, ()) if name in known]
 
 
 def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
@@ -231,5 +238,6 @@ def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
         if is_out_of_memory(error):
             raise
         raise UserError(
-            f"--backbone {name}: its weights could not be downloaded ({error}). Give {name}@random or {name}@FILE."
+            f"--backbone {name}: its weights could not be downloaded or read ({first_line(error)}). Give {name}@random "
+            f"or {name}@FILE."
         ) from error

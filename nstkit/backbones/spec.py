@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from nstkit.errors import UserError
+from nstkit.errors import UserError, printable
 
 Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
 Norm = Literal["batch", "none"]
@@ -49,7 +49,7 @@ class BackboneSpec:
         """Short name for folders and tables."""
         if self.name is None:
             assert self.path is not None
-            return _checkpoint_label(self.path)
+            return printable(_checkpoint_label(self.path))
         weights = {
             "pretrained": "",
             "random": f"-random{self.seed}",

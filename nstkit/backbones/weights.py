@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nstkit.backbones.foreign import find_weights, is_body, is_head, mappings_in, unwrapped
 from nstkit.backbones.normalisation import CAFFE, Normalisation, recognise
 from nstkit.checkpoint import FORMAT, check_input, read_checkpoint
-from nstkit.errors import UserError
+from nstkit.errors import UserError, is_out_of_memory
 from nstkit.torchfile import check_is_file, read_torch_file
 
 NO_WEIGHTS = "holds no weights by name. Save a network's state_dict()."
@@ -68,6 +68,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_safetensors(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"{path}: not a whole safetensors file ({error}).") from error
 
 

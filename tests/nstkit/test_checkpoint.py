@@ -172,3 +172,94 @@ def test_missing_fields_are_named(tmp_path, content, user_error):
     torch.save({"format": FORMAT}, tmp_path / "a.pt")
     with user_error(tmp_path / "a.pt", "arch, classes"):
         read_checkpoint(tmp_path / "a.pt")
+
+
+# Whole files that hold anything
+
+
+def _put(*path, to):
+    def change(content):
+        *way, last = path
+        for part in way:
+            content[part] = dict(content[part])
+            content = content[part]
+        if to is _put:
+            del content[last]
+        else:
+            content[last] = to
+        return content
+
+    return change
+
+
+NAN, INF = float("nan"), float("inf")
+SHARED = [0]
+for _ in range(40):
+    SHARED = [SHARED, SHARED]
+DEEP = []
+for _ in range(100):
+    DEEP = [DEEP]
+ODD = {
+    "arch is a list": (_put("arch", to=[1]), "arch.[1] (values by name)"),
+    "arch without a name": (_put("arch", "arch", to=_put), "arch.arch (missing)"),
+    "arch is a number": (_put("arch", "arch", to=3), "arch.arch 3 (a text)"),
+    "library is unknown": (_put("arch", "library", to="keras"), "arch.library 'keras' (timm, factory)"),
+    "classes is a text": (_put("arch", "classes", to="3"), "arch.classes '3' (a whole number)"),
+    "a million million classes": (_put("arch", "classes", to=10**12), "3 names for 1000000000000 classes"),
+    "10^500 classes": (_put("arch", "classes", to=10**500), "3 names for a huge number classes"),
+    "no class": (_put("arch", "classes", to=0), "arch.classes 0 (at least 1)"),
+    "width NaN": (_put("arch", "width", to=NAN), "arch.width nan (a finite number)"),
+    "width 0": (_put("arch", "width", to=0.0), "arch.width 0.0 (above 0)"),
+    "width missing": (_put("arch", "width", to=_put), "arch.width (missing)"),
+    "stem is a word": (_put("arch", "small_stem", to="yes"), "arch.small_stem 'yes' (True or False)"),
+    "names are numbers": (_put("classes", to=[1, 2, 3]), "classes [1, 2, 3] (a text)"),
+    "names are a text": (_put("classes", to="abc"), "classes 'abc' (a list)"),
+    "input is None": (_put("input", to=None), "input.None (values by name)"),
+    "size is infinite": (_put("input", "size_px", to=INF), "input.size_px inf (a whole number)"),
+    "size is huge": (_put("input", "size_px", to=10**9), "input.size_px 1000000000 (1 to 65536)"),
+    "two means": (_put("input", "mean", to=[0.5, 0.5]), "input.mean (three values)"),
+    "mean NaN": (_put("input", "mean", to=[NAN, 0.5, 0.5]), "input.mean [nan, 0.5, 0.5] (a finite number)"),
+    "mean is a tensor": (_put("input", "mean", to=torch.ones(3)), "input.mean a Tensor (a list)"),
+    "deviation 0": (_put("input", "std", to=[0, 1, 1]), "input.std [0, 1, 1] (above 0)"),
+    "deviation missing": (_put("input", "std", to=_put), "input.std (missing)"),
+    "order is a word": (_put("input", "is_bgr", to="no"), "input.is_bgr 'no' (True or False)"),
+    "taps is a list": (_put("taps", to=["relu1_1"]), "taps.['relu1_1'] (values by name)"),
+    "a tap is a number": (_put("taps", "style", to=[7]), "taps.style [7] (a text)"),
+    "taps nest": (_put("taps", "content", to=[["a"]]), "taps.content a list (a text)"),
+    "model is a list": (_put("model", to=[torch.ones(1)]), "model (tensors by name)"),
+    "model is empty": (_put("model", to={}), "model (tensors by name)"),
+    "model has a number": (_put("model", "features.0.weight", to=7), "model.'features.0.weight' (a dense tensor"),
+    "model is complex": (_put("model", "features.0.weight", to=torch.ones(3) * 1j), "(a dense tensor"),
+    "a name is a number": (_put("model", 7, to=torch.ones(1)), "model.7 (a dense tensor"),
+    "quality is a list": (_put("quality", to=[1]), "quality (numbers by name)"),
+    "quality is a text": (_put("quality", "extractor/top1", to="good"), "quality (numbers by name)"),
+    "quality is huge": (_put("quality", "extractor/top1", to=10**500), "quality (numbers by name)"),
+    "config is a list": (_put("config", to=[1]), "config.[1] (values by name)"),
+    "config holds a tensor": (_put("config", "lr", to=torch.ones(1)), "config (plain values by name)"),
+    "config without its data": (_put("config", "dataset", to=_put), "config.dataset (missing)"),
+    "config is endless": (_put("config", "lr", to=SHARED), "config (plain values by name)"),
+    "config is deep": (_put("config", "lr", to=DEEP), "config (plain values by name)"),
+    "environment is a text": (_put("environment", to="here"), "environment.'here' (values by name)"),
+    "history is a dict": (_put("history", to={"a": 1}), "history (numbers by name, for each epoch)"),
+    "an epoch is a text": (_put("history", to=[{"epoch": "one"}]), "history (numbers by name, for each epoch)"),
+    "defaults is a number": (_put("defaults", to=7), "defaults (plain values by name)"),
+    "version is a text": (_put("version", to="2"), "version '2', this code reads up to 1"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_field_is_named_before_anything_is_made_of_it(tmp_path, content, user_error, name):
+    change, message = ODD[name]
+    odd = dict(content)
+    change(odd)
+    torch.save({"format": FORMAT, "version": VERSION, **odd}, tmp_path / "a.pt")
+    with user_error(tmp_path / "a.pt", message):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_long_values_are_cut_in_the_message(tmp_path, content, user_error):
+    content["arch"] = {**content["arch"], "library": "x" * 10_000}
+    torch.save({"format": FORMAT, "version": VERSION, **content}, tmp_path / "a.pt")
+    with user_error("arch.library 'xxx") as caught:
+        read_checkpoint(tmp_path / "a.pt")
+    assert len(str(caught.value)) < 400

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from nstkit.errors import UserError, first_line, nearest, run_command
+from nstkit.errors import UserError, first_line, nearest, printable, run_command
 from nstkit.interruption import Interruption, uninterrupted
 
 
@@ -153,3 +153,31 @@ def test_reader_that_stops_reading_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Müller 山田 é", "Müller 山田 é"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\nb\tc\x07", "a\\nb\\tc\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("a\u2028b", "a\\u2028b"),
+        ("\udc80", "\\udc80"),
+        (7, "7"),
+    ],
+)
+def test_text_of_a_file_is_safe_on_a_terminal(text, expected):
+    assert printable(text) == expected
+
+
+def test_error_and_warning_are_one_safe_line(capsys):
+    def fail():
+        warnings.simplefilter("always")
+        warnings.warn("name \x1b[31m\nred", stacklevel=2)
+        raise UserError("no \x1b]0;title\x07 file\r\nerror: other")
+
+    with pytest.raises(SystemExit):
+        run_command(fail)
+    lines = "warning: name \\x1b[31m\\nred\nerror: no \\x1b]0;title\\x07 file\\r\\nerror: other\n"
+    assert capsys.readouterr().err == lines

@@ -1,5 +1,6 @@
 """What a file holds is said as it is, nothing that it names is run, and a bad file is one line."""
 
+import contextlib
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from torchvision import models
 
 from nstkit.backbones.build import build_network
 from nstkit.checkpoint import FORMAT, write_checkpoint
+from nstkit.errors import UserError
 from nstkit.export import export
 from nstkit.info import describe, guess_family, main
 
@@ -213,5 +215,44 @@ def test_what_is_not_there_or_holds_nothing_is_one_line(tmp_path, user_error, ma
         describe(tmp_path / "b.pt")
     export(make_content(small_vgg()), tmp_path / "out", half=False)
     (tmp_path / "out" / "config.json").write_text('{"nstkit": {')
+    with user_error("out: not a whole exported backbone"):
+        describe(tmp_path / "out")
+
+
+def test_names_in_a_file_do_not_steer_the_terminal(tmp_path, monkeypatch, capsys, make_content, small_vgg):
+    content = make_content(small_vgg(), classes=["\x1b[2J", "b\x07c", "\u202ed"])
+    write_checkpoint(tmp_path / "a.pt", content)
+    torch.save({"evil\x1b]0;x\x07.weight": torch.ones(3)}, tmp_path / "b\x1b[31m.pth")
+    for path in (tmp_path / "a.pt", tmp_path / "b\x1b[31m.pth"):
+        monkeypatch.setattr("sys.argv", ["info", str(path)])
+        main()
+    printed = capsys.readouterr().out
+    assert "\\x1b[2J, b\\x07c, \\u202ed" in printed
+    assert "evil\\x1b]0;x\\x07.weight" in printed
+    assert all(letter.isprintable() or letter == "\n" for letter in printed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": {"step": "\x1b"}},
+        {"training": [1]},
+        {"defaults": {"lr": [1, [2]]}},
+        {"arch": {"arch": "x" * 10_000, "library": "timm", "classes": 3}},
+        {"config": {"dataset": "d", "lr": {"a": 1}, "seed": 2**70}},
+        {"quality": {"extractor/top1": float("nan")}},
+        {"history": [{"epoch": float("inf")}]},
+        {"environment": {"torch": "2", "device": "cpu", "more": None}},
+    ],
+)
+def test_odd_checkpoint_is_told_or_one_line(tmp_path, make_content, small_vgg, change):
+    write_checkpoint(tmp_path / "a.pt", make_content(small_vgg(), **change))
+    with contextlib.suppress(UserError):
+        assert all(isinstance(line, str) for line in describe(tmp_path / "a.pt").values())
+
+
+def test_deep_json_beside_weights_is_one_line(tmp_path, make_content, small_vgg, user_error):
+    export(make_content(small_vgg()), tmp_path / "out", half=False)
+    (tmp_path / "out" / "config.json").write_text('{"nstkit": ' + "[" * 200_000 + "]" * 200_000 + "}")
     with user_error("out: not a whole exported backbone"):
         describe(tmp_path / "out")

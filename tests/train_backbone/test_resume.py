@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nstkit.checkpoint import read_checkpoint
+from nstkit.checkpoint import read_checkpoint, write_checkpoint
 from train_backbone import loop, report
 from train_backbone.__main__ import main
 
@@ -354,6 +355,15 @@ def test_folder_without_a_whole_run_is_refused(tmp_path, call_command, tiny_trai
     (tmp_path / "config.json").write_text("no JSON")
     assert call_command(main, *tiny_training, "--resume", tmp_path) == 2
     assert "an unreadable config.json" in capsys.readouterr().err
+
+
+def test_damaged_last_save_is_refused(trained_run, tmp_path, call_command, tiny_training, capsys):
+    shutil.copytree(trained_run, tmp_path / "run")
+    content = read_checkpoint(trained_run / "last.pt")
+    write_checkpoint(tmp_path / "run" / "last.pt", {**content, "training": {**content["training"], "step": "3"}})
+    assert call_command(main, *tiny_training, "--epochs", 3, "--resume", tmp_path / "run") == 2
+    message = "its last.pt cannot be gone on from (step is '3'): it is damaged or of another version. Train anew."
+    assert capsys.readouterr().err.endswith(f"error: --resume {tmp_path / 'run'}: {message}\n")
 
 
 def test_what_may_change_is_what_the_resuming_command_says(train, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from nstkit.errors import UserError
+from nstkit.errors import UserError, printable
 from nstkit.measure import Measure
 from nstkit.pictures.kinds import list_pictures
 from nstkit.pictures.read import read_picture
@@ -83,4 +83,5 @@ def format_range(bounds: tuple[float, float]) -> str:
 
 
 def _shortened(name: str) -> str:
+    name = printable(name)
     return name if len(name) <= COLUMN_WIDTH else name[:8] + "…" + name[-9:]

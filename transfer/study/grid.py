@@ -12,7 +12,7 @@ from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.config import Precision
-from nstkit.errors import UserError, too_little_memory
+from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.files import write_csv
 from nstkit.hardware import Machine
@@ -57,7 +57,8 @@ def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine)
             row = {**row, **cell.names}  # which may have changed since it was painted
             if finished is None and "error" not in row:
                 store.keep(key, row, picture)
-            print(f"[{position}/{len(cells)}] {describe(row)}{'' if finished is None else '  (finished before)'}")
+            was_there = "" if finished is None else "  (finished before)"
+            print(f"[{position}/{len(cells)}] {printable(describe(row))}{was_there}")
             run.log(position, {name: value for name, value in row.items() if "/" in name and value is not None})
             rows.append(row)
             tiles.append(Tile(picture, captions(row)))

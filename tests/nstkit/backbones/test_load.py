@@ -1,6 +1,7 @@
 """Whatever names a network leads to the same kind of extractor, with its own weights and normalisation."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torchvision import models
 from torchvision.models import get_model
 from torchvision.models import vgg as tv
 
 import nstkit
+from nstkit.backbones import load as loading
 from nstkit.backbones.build import build_network
 from nstkit.backbones.load import library_backbone, load_as_is
 from nstkit.backbones.spec import CARRIED, parse_backbone, split_norm
@@ -391,3 +394,58 @@ def test_foreign_weights_under_a_name_keep_the_names_normalisation(tmp_path, vgg
 def test_a_random_backbone_says_so(spec, expected):
     assert load_as_is(spec).is_random == expected
     assert not load_as_is("carried").is_random
+
+
+# A folder or a library that would run code
+
+
+class _Touches:
+    """Makes a file when it is unpickled without care."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self._path),)
+
+
+def test_hostile_weights_of_timms_folder_never_run(tmp_path, user_error, monkeypatch):
+    config = {
+        "architecture": "test_resnet",
+        "num_classes": 10,
+        "pretrained_cfg": {"num_classes": 10, "mean": [0.5] * 3},
+    }
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text(json.dumps(config))
+    torch.save({"w": _Touches(tmp_path / "trace")}, tmp_path / "net" / "pytorch_model.bin")
+    with user_error("--backbone local-dir:net", "could not make it"):
+        load_as_is("local-dir:net")
+
+    def before_1_0_26(*args, **kwargs):
+        return torch.load(tmp_path / "net" / "pytorch_model.bin", map_location="cpu", weights_only=False)
+
+    # Whatever a version of a library asks for: its wish is not heard.
+    monkeypatch.setattr(timm, "create_model", before_1_0_26)
+    with user_error("--backbone local-dir:net", "could not make it"):
+        load_as_is("local-dir:net")
+    monkeypatch.setattr(models, "get_model", before_1_0_26)
+    with user_error("--backbone squeezenet1_1", "its weights could not be"):
+        load_as_is("squeezenet1_1")
+    assert not (tmp_path / "trace").exists()
+    before_1_0_26()
+    assert (tmp_path / "trace").exists()  # it would have run: the test is worth something
+
+
+def test_network_larger_than_its_weights_is_never_made(tmp_path, make_content, small_vgg, user_error, monkeypatch):
+    content = make_content(small_vgg())
+    sizes = []
+    monkeypatch.setattr(loading, "build_network", lambda arch, factory=None: sizes.append(arch) or build_network(arch))
+    for arch in ({"width": 1e6}, {"width": 64.0}, {"width": 1e30}, {"arch": "vgg19", "width": 64.0}):
+        write_checkpoint(tmp_path / "a.pt", {**content, "arch": {**content["arch"], **arch}})
+        with user_error("a.pt"):
+            load_as_is("a.pt")
+    giant = {"arch": "vit_giant_patch14_224", "library": "timm", "classes": 3, "small_stem": False}
+    write_checkpoint(tmp_path / "a.pt", {**content, "arch": giant})
+    with user_error("a.pt", "do not fit the architecture"):
+        load_as_is("a.pt")
+    assert len(sizes) == 5  # once each, where tensors have no memory
