@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -41,6 +42,7 @@ def rehearse(work: Callable[..., object], device: torch.device, *networks: nn.Mo
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         torch.inference_mode(False),
         FakeTensorMode(allow_non_fake_inputs=True) as mode,
+        _Copies(),
         meter,
     ):
         warnings.simplefilter("ignore")
@@ -54,6 +56,18 @@ def rehearse(work: Callable[..., object], device: torch.device, *networks: nn.Mo
 def _fake_copy(network: nn.Module, mode: Any) -> nn.Module:
     tensors = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(tensor): mode.from_tensor(tensor) for tensor in tensors})
+
+
+class _Copies(TorchFunctionMode):
+    """Copies tensors as `clone` does, since the storage of a fake one cannot be copied."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not torch.Tensor.__deepcopy__:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        if id(tensor) not in memo:
+            memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        return memo[id(tensor)]
 
 
 class _Meter(TorchDispatchMode):

@@ -61,7 +61,8 @@ def training_bytes(
         return None
 
     def work() -> None:
-        model = build_network(dict(arch)).to(device)
+        with device:
+            model = build_network(dict(arch))
         training = prepare_training(model, config, 1, arch["classes"], precision)
         images = torch.rand(batch_size, 3, size_px, size_px, device=device)
         batch = Batch(images, torch.zeros(batch_size, dtype=torch.long, device=device))
