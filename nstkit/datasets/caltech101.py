@@ -33,7 +33,7 @@ from nstkit.datasets.download import fetch_archive, one_at_a_time
 from nstkit.datasets.folder import Listing, list_class_folders, read_listing, use_stream
 from nstkit.datasets.names import Background, Protocol, Stream
 from nstkit.errors import UserError
-from nstkit.pictures.kinds import SUFFIXES
+from nstkit.pictures.kinds import is_clutter, is_picture_name
 
 # As in torchvision.datasets.Caltech101.download, which keeps them to itself.
 URL = "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip"
@@ -140,9 +140,8 @@ def _compare(folder: Path, *, keep_background: bool) -> tuple[list[str], list[st
     """Return which classes have too few pictures, and which too many or should not be there, each with its counts."""
     found = {}
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir() and not path.name.startswith("."):
-            files = (file.name for file in path.iterdir() if not file.name.startswith("."))
-            found[path.name] = sum(name.lower().endswith(SUFFIXES) for name in files)
+        if path.is_dir() and not is_clutter(path.name):
+            found[path.name] = sum(is_picture_name(file.name) for file in path.iterdir())
     wanted = dict(COUNTS)
     background = found.pop(BACKGROUND, 0)
     if keep_background:

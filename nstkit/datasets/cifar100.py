@@ -15,7 +15,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, split_off
 from nstkit.datasets.download import fetch_archive, one_at_a_time
-from nstkit.datasets.folder import HELD_OUT_FRACTION, list_class_folders, read_listing
+from nstkit.datasets.folder import HELD_OUT_FRACTION, check_same_classes, list_class_folders, read_listing
 from nstkit.errors import UserError, first_line
 
 SIDE_PX = 32
@@ -31,6 +31,7 @@ def load_cifar100(data_dir: Path) -> Dataset:
     root = data_dir / "cifar100"
     if (root / "train").is_dir():
         listings = [list_class_folders(root / split) for split in EXPECTED]
+        check_same_classes(listings[1], listings[0])
         classes = listings[0].classes
         train, test = (read_listing(listing, SIDE_PX) for listing in listings)
     else:

@@ -1,14 +1,15 @@
 """Class folders of pictures, read once into arrays and kept packed beside them, or streamed from the disk.
 
-Layouts: `DIR/train/<class>/...` with optional `DIR/val/` and `DIR/test/`, or `DIR/<class>/...` alone.
-What is missing is split off the training pictures: 10 % for validation, 10 % for the test.
+Layouts: `DIR/train/<class>/...` with optional `DIR/val/` and `DIR/test/`, or `DIR/<class>/...` alone. The parts may be
+called otherwise: see `nstkit.datasets.layout`. What is missing is split off the training pictures: 10 % for validation,
+10 % for the test.
 
 Grey, palette, transparent and 16-bit pictures become 8-bit RGB (transparent parts white). Files that are no whole
 pictures are left out with one warning; see `nstkit.datasets.packed`.
 """
 
 import os
-from collections.abc import Iterator
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 
 from nstkit.datasets.arrays import Dataset, LabelledImages, Part, build_dataset, split_off
 from nstkit.datasets.files import LabelledFiles
+from nstkit.datasets.layout import check_not_nested, find_parts, list_folders, meant_instead, walk
 from nstkit.datasets.names import Stream
 from nstkit.datasets.packed import check_files, leave_out, read_packed
 from nstkit.errors import UserError
 from nstkit.memory import free_memory_bytes
-from nstkit.pictures.kinds import SUFFIXES
+from nstkit.pictures.kinds import SUFFIXES, foreign_hint, is_picture_name, tell_left_out
 
 HELD_OUT_FRACTION = 0.1
 
@@ -56,20 +58,17 @@ def load_folder(root: Path, size_px: int, stream: Stream = "auto") -> Dataset:
         UserError: for a missing folder, fewer than two classes, an empty class, too many unreadable pictures, or parts
             whose classes differ.
     """
-    listings: dict[str, Listing] = {}
-    for split in ("train", "val", "test") if (root / "train").is_dir() else (".",):
-        if split == "." or (root / split).is_dir():
-            listings[split] = list_class_folders(root / split)
-    classes = next(iter(listings.values())).classes
-    for split, listing in listings.items():
-        if odd := sorted(set(listing.classes) ^ set(classes)):
-            raise UserError(
-                f"{root / split}: its classes differ from those of {root / 'train'} ({', '.join(odd[:5])})."
-            )
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder. Give a folder that holds one folder of pictures a class.")
+    found = find_parts(root)
+    listings = {part: list_class_folders(path) for part, path in (found or {"train": root}).items()}
+    classes = listings["train"].classes
+    for listing in listings.values():
+        check_same_classes(listing, listings["train"])
     is_streamed = use_stream(stream, sum(len(listing.names) for listing in listings.values()), size_px)
     parts = {split: read_listing(listing, size_px, is_streamed=is_streamed) for split, listing in listings.items()}
-    train = parts.get("train") or parts["."]
-    test, val = parts.get("test"), parts.get("val")
+    train, val, test = (parts.get(part) for part in ("train", "val", "test"))
+    assert train is not None  # there are none without training pictures
     needed = 1 + (test is None) + (val is None)
     counts = torch.bincount(train.labels, minlength=len(classes)).tolist()
     if few := [name for name, count in zip(classes, counts, strict=True) if count < needed]:
@@ -81,36 +80,85 @@ def load_folder(root: Path, size_px: int, stream: Stream = "auto") -> Dataset:
     return build_dataset("folder", classes, train, val, test)
 
 
+def check_same_classes(listing: Listing, other: Listing) -> None:
+    """Raise `UserError` where a listing has other classes than that of the training pictures."""
+    if odd := sorted(set(listing.classes) ^ set(other.classes)):
+        raise UserError(f"{listing.root}: its classes differ from those of {other.root} ({', '.join(odd[:5])}).")
+
+
 def list_class_folders(root: Path, ignored: tuple[str, ...] = ()) -> Listing:
-    """Return the pictures under `root/<class>/`, but for folders of the `ignored` names and hidden ones.
+    """Return the pictures under `root/<class>/`, without folders of the `ignored` names and clutter.
+
+    Links are followed. One warning tells of pictures that are left out: of formats that are not read, beside the class
+    folders, links to nothing.
 
     Raises:
-        UserError: for a missing folder, fewer than two classes, or a class without a picture.
+        UserError: for a missing folder, fewer than two classes, a class without a picture, or folders that are none.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder. Give a folder that holds one folder of pictures a class.")
-    folders = (path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    classes = tuple(sorted(set(folders) - set(ignored)))
+    classes = tuple(name for name in list_folders(root) if name not in ignored)
     if len(classes) < 2:
-        found = f"one class ('{classes[0]}')" if classes else "no class folder"
-        raise UserError(f"{root}: {found}; at least two are needed, each a folder of pictures.")
-    files = [sorted(f"{name}/{member}" for member in _pictures_below(root / name)) for name in classes]
-    if empty := [name for name, members in zip(classes, files, strict=True) if not members]:
-        raise UserError(f"{root}: no picture in class {', '.join(empty[:5])}. Pictures end in {', '.join(SUFFIXES)}.")
-    names = np.array([name for members in files for name in members], np.dtypes.StringDType())
-    return Listing(root, names, np.repeat(np.arange(len(classes)), [len(members) for members in files]), classes)
+        raise UserError(f"{root}: {_told_of_too_few(root, classes)}")
+    members: dict[str, list[str]] = {}
+    odd = [(path, "beside the class folders") for path in sorted(_pictures_beside_folders(root))]
+    for name in classes:
+        if not _is_text(name):
+            raise UserError(f"{root}: the name of the folder {name} is not UTF-8. Rename it.")
+        members[name], left_aside = _pictures_below(root / name)
+        odd += [(f"{name}/{path}", reason) for path, reason in left_aside]
+    told = tell_left_out(odd)
+    if empty := [name for name, paths in members.items() if not paths]:
+        raise UserError(
+            f"{root}: no picture in class {', '.join(empty[:5])}{told and f' ({told})'}. Pictures end in "
+            f"{', '.join(SUFFIXES)}."
+        )
+    check_not_nested(root, members)
+    if told:
+        warnings.warn(f"{root}: {told}", stacklevel=2)
+    names = np.array([f"{name}/{path}" for name, paths in members.items() for path in paths], np.dtypes.StringDType())
+    return Listing(root, names, np.repeat(np.arange(len(classes)), [len(paths) for paths in members.values()]), classes)
 
 
-def _pictures_below(folder: Path, inside: str = "") -> Iterator[str]:
-    """Yield the paths of pictures below a folder. A million files are many: scandir asks the disk once a folder."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):  # macOS keeps notes beside pictures, `._a.jpg`
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _pictures_below(Path(entry.path), f"{inside}{entry.name}/")
-            elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                yield inside + entry.name
+def _pictures_below(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the paths of the pictures below a folder in alphabetical order, and those left aside with the reason."""
+    pictures, left_aside = [], []
+    for path, is_file in walk(folder):
+        name = os.path.basename(path)
+        if hint := foreign_hint(name):
+            left_aside.append((path, hint))
+        elif not is_picture_name(name):
+            continue
+        elif not is_file:
+            left_aside.append((path, "not a file, or a link to nothing"))
+        elif not _is_text(path):
+            left_aside.append((path, "its name is not UTF-8: rename it"))
+        else:
+            pictures.append(path)
+    return sorted(pictures), left_aside
+
+
+def _pictures_beside_folders(root: Path) -> list[str]:
+    with os.scandir(root) as entries:
+        return [entry.name for entry in entries if is_picture_name(entry.name) and not entry.is_dir()]
+
+
+def _told_of_too_few(root: Path, classes: tuple[str, ...]) -> str:
+    """Return what is wrong with a folder of fewer than two classes, and what to do."""
+    found = f"one class ('{classes[0]}')" if classes else "no class folder"
+    told = f"{found}; at least two are needed, each a folder of pictures."
+    if (meant := meant_instead(root)) is not None:
+        return f"{told} Did you mean {meant}?"
+    if tables := sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv")):
+        return f"{told} Labels in a table ({tables[0]}) are not read: sort the pictures into {root}/<class>/."
+    if count := len(_pictures_beside_folders(root)):
+        return f"{told} Sort the {count} pictures in it into {root}/<class>/."
+    return told
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name of the disk is UTF-8; Python keeps other bytes as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def read_listing(listing: Listing, size_px: int, *, is_streamed: bool = False) -> Part:

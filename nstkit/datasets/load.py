@@ -5,6 +5,7 @@ from pathlib import Path
 from nstkit.datasets import caltech101, cifar100, folder, patterns
 from nstkit.datasets.arrays import Dataset, resize_dataset
 from nstkit.datasets.names import Background, DatasetName, Protocol, Stream
+from nstkit.errors import UserError
 
 
 def load_dataset(
@@ -29,14 +30,17 @@ def load_dataset(
         stream: of caltech101 and folder: whether pictures stay on the disk; auto = where memory is too small for them.
 
     Raises:
-        UserError: when the data set is not there, not whole, or cannot be downloaded.
+        UserError: when the data set is not there, not whole, cannot be read or cannot be downloaded.
     """
-    if name == "folder":
-        return folder.load_folder(data_dir, size_px or 64, stream)
-    if name == "caltech101":
-        return caltech101.load_caltech101(
-            data_dir, size_px or 128, protocol=protocol, split_seed=split_seed, background=background, stream=stream
-        )
-    if name == "cifar100":
-        return resize_dataset(cifar100.load_cifar100(data_dir), size_px)
-    return patterns.load_patterns(size_px or 32)
+    try:
+        if name == "folder":
+            return folder.load_folder(data_dir, size_px or 64, stream)
+        if name == "caltech101":
+            return caltech101.load_caltech101(
+                data_dir, size_px or 128, protocol=protocol, split_seed=split_seed, background=background, stream=stream
+            )
+        if name == "cifar100":
+            return resize_dataset(cifar100.load_cifar100(data_dir), size_px)
+        return patterns.load_patterns(size_px or 32)
+    except OSError as error:  # a folder that one may not enter, files that vanish, a disk that fails
+        raise UserError(f"{error.filename or data_dir}: cannot be read ({error.strerror or error}).") from error

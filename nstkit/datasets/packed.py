@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from nstkit.datasets.arrays import check_pictures_fit
@@ -24,6 +24,7 @@ from nstkit.datasets.files import read_square
 from nstkit.errors import UserError
 from nstkit.files import write_atomically
 
+READING = 2  # raised whenever other pixels are read from the same file: what was packed before is made anew
 MAX_UNREADABLE = 0.1  # share of all files
 NAMED = 3  # so many are named in a message
 
@@ -36,8 +37,8 @@ def read_packed(
     They are kept in `root/.nstkit-<size>px.npz`; a changed list of files, sizes or dates makes it anew.
     """
     packed, fingerprint = root / f".nstkit-{size_px}px.npz", _fingerprint(root, names)
-    found = _load(packed, fingerprint, len(names))
-    if found is not None and found["images"].shape == (found["is_readable"].sum(), size_px, size_px, 3):
+    found = _load(packed, fingerprint, len(names), size_px)
+    if found is not None:
         return found["images"], found["is_readable"]
     check_pictures_fit(len(names), size_px)
     images = np.empty((len(names), size_px, size_px, 3), np.uint8)  # filled in place: no second copy
@@ -45,10 +46,11 @@ def read_packed(
     def read(index: int) -> None:
         images[index] = read_square(root / str(names[index]), size_px)
 
-    is_readable = _try_all(read, len(names))
+    is_readable, is_final = _try_all(read, len(names))
     if not is_readable.all():
         images = images[is_readable]
-    _save(packed, fingerprint, is_readable, images)
+    if is_final:
+        _save(packed, fingerprint, is_readable, images)
     return images, is_readable
 
 
@@ -62,8 +64,9 @@ def check_files(root: Path, names: np.ndarray) -> Bool[np.ndarray, "n"]:
     found = _load(packed, fingerprint, len(names))
     if found is not None:
         return found["is_readable"]
-    is_readable = _try_all(lambda index: read_square(root / str(names[index]), 1), len(names))
-    _save(packed, fingerprint, is_readable)
+    is_readable, is_final = _try_all(lambda index: read_square(root / str(names[index]), 1), len(names))
+    if is_final:
+        _save(packed, fingerprint, is_readable)
     return is_readable
 
 
@@ -88,36 +91,50 @@ def leave_out(
     warnings.warn(f"{told}; they are left out.", stacklevel=2)
 
 
-def _try_all(read: Callable[[int], object], count: int) -> NDArray[np.bool_]:
+def _try_all(read: Callable[[int], object], count: int) -> tuple[NDArray[np.bool_], bool]:
+    """Return which of `count` pictures can be read (N,), and whether that would be the same at the next attempt."""
+    refused: list[int] = []
+
     def is_readable(index: int) -> bool:
         try:
             read(index)
-        except UserError:
+        except UserError as error:
+            if getattr(error.__cause__, "errno", None) is not None:
+                refused.append(index)  # by the system, which says nothing of the picture: rights, a network drive
             return False
         return True
 
     with ThreadPoolExecutor() as pool:
         # On a terminal only, and only where it takes long.
         progress = tqdm(pool.map(is_readable, range(count)), "pictures", count, leave=False, disable=None, delay=2)
-        return np.fromiter(progress, bool, count)
+        return np.fromiter(progress, bool, count), not refused
 
 
 def _fingerprint(root: Path, names: np.ndarray) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{READING} {Image.__version__}\n".encode())  # decoders change, too
     for name in names:
         facts = os.stat(f"{root}/{name}")
         digest.update(f"{name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
-def _load(packed: Path, fingerprint: str, count: int) -> dict[str, np.ndarray] | None:
+def _load(packed: Path, fingerprint: str, count: int, size_px: int | None = None) -> dict[str, np.ndarray] | None:
+    """Return what is packed of these `count` files, with `images` where a size is given. None where it does not fit."""
+    if not os.path.isfile(packed):  # opening a pipe would wait for ever
+        return None
     try:
         with open(packed, "rb") as file, np.load(file) as arrays:
-            if str(arrays["fingerprint"]) != fingerprint or arrays["is_readable"].shape != (count,):
+            if str(arrays["fingerprint"]) != fingerprint:
                 return None
-            return dict(arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            found = {"is_readable": arrays["is_readable"]} | ({} if size_px is None else {"images": arrays["images"]})
+    except Exception:  # whatever is wrong with it, it is made anew
         return None
+    is_readable, images = found["is_readable"], found.get("images")
+    if is_readable.dtype != bool or is_readable.shape != (count,):
+        return None
+    if images is not None and (images.dtype, images.shape) != (np.uint8, (is_readable.sum(), size_px, size_px, 3)):
+        return None
+    return found
 
 
 def _save(packed: Path, fingerprint: str, is_readable: np.ndarray, images: np.ndarray | None = None) -> None:

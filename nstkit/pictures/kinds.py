@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import features
@@ -93,11 +93,15 @@ def left_out(names: Iterable[str]) -> str:
         >>> left_out(["b.svg", "notes.txt", "a.jpg"])
         '1 picture left out: b.svg (a drawing: export as PNG)'
     """
-    foreign = [(name, hint) for name in sorted(names) if (hint := foreign_hint(name)) is not None]
-    if not foreign:
+    return tell_left_out([(name, hint) for name in sorted(names) if (hint := foreign_hint(name)) is not None])
+
+
+def tell_left_out(reasons: Sequence[tuple[str, str]]) -> str:
+    """Return in one line how many pictures are left out, and of the first the name and the reason; empty for none."""
+    if not reasons:
         return ""
-    shown = [f"{name} ({hint})" for name, hint in foreign[:_NAMED]] + ["..."] * (len(foreign) > _NAMED)
-    return f"{len(foreign)} picture{'s' * (len(foreign) > 1)} left out: {', '.join(shown)}"
+    shown = [f"{name} ({reason})" for name, reason in reasons[:_NAMED]] + ["..."] * (len(reasons) > _NAMED)
+    return f"{len(reasons)} picture{'s' * (len(reasons) > 1)} left out: {', '.join(shown)}"
 
 
 def list_pictures(paths: Iterable[Path]) -> list[Path]:

@@ -1,5 +1,8 @@
 """Class folders in both layouts, in memory and streamed, and what is said of those that are no data set."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from nstkit.datasets import arrays, files
 from nstkit.datasets import folder as module
 from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.folder import load_folder
+from nstkit.datasets.load import load_dataset
 
 # Of the pictures that `fill` makes.
 COLORS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -84,7 +88,10 @@ def test_nested_and_upper_case_files_count_and_others_do_not(tmp_path, read_fold
         (tmp_path / name / "notes.txt").write_text("no picture")
         (tmp_path / name / "._x.png").write_text("what macOS leaves there")
         (tmp_path / name / "gone.png").symlink_to("nowhere")
-    part, classes = read_folder(tmp_path, 8)
+    with pytest.warns(
+        UserWarning, match="2 pictures left out: a/gone.png \\(not a file, or a link to nothing\\), b/gone"
+    ):
+        part, classes = read_folder(tmp_path, 8)
     assert part.names.tolist() == ["a/deep/x.PNG", "b/deep/x.PNG"]
     assert classes == ("a", "b")
 
@@ -187,3 +194,96 @@ def test_statistics_of_files_come_from_a_fixed_sample(tmp_path, fill, reads, mon
     sample = again.train.take(torch.tensor([0, 12, 23]))
     images, _ = next(sample.read(torch.arange(3), 3))
     assert again.mean == pytest.approx((images.double().mean(dim=(0, 1, 2)) / 255).tolist())
+
+
+# What lies in people's folders
+
+
+def test_pictures_left_out_are_counted_and_named(tmp_path, fill):
+    fill(tmp_path)
+    for name in ("red/a.jxl", "red/b.svg", "green/c.nef", "blue/._000.bmp", "blue/notes.txt", "blue/Thumbs.db"):
+        (tmp_path / name).write_bytes(b"not looked into")
+    with pytest.warns(UserWarning, match="left out") as caught:
+        data = load_folder(tmp_path, 8)
+    (message,) = (str(each.message) for each in caught)
+    assert message.startswith(
+        f"{tmp_path}: 3 pictures left out: green/c.nef (camera raw: export as TIFF or JPEG), red/"
+    )
+    assert "red/b.svg (a drawing: export as PNG)" in message
+    assert sum(map(len, (data.train, data.val, data.test))) == 30
+
+
+def test_class_of_pictures_that_are_not_read_says_why(tmp_path, user_error, fill):
+    fill(tmp_path, classes=["red", "green"])
+    (tmp_path / "blue").mkdir()
+    (tmp_path / "blue" / "a.cr2").touch()
+    with user_error(tmp_path, "no picture in class blue (1 picture left out: blue/a.cr2 (camera raw: export"):
+        load_folder(tmp_path, 8)
+
+
+def test_names_that_are_not_utf8_are_left_out_or_refused(tmp_path, user_error, fill):
+    """As an archive leaves them that was packed on another system."""
+    fill(tmp_path)
+    os.rename(tmp_path / "red" / "003.bmp", os.fsencode(tmp_path / "red") + b"/caf\xe9.bmp")
+    with pytest.warns(UserWarning, match="1 picture left out: red/caf\udce9.bmp \\(its name is not UTF-8: rename it"):
+        data = load_folder(tmp_path, 8)
+    assert sum(map(len, (data.train, data.val, data.test))) == 29
+    os.rename(tmp_path / "red", os.fsencode(tmp_path) + b"/r\xf6d")
+    with user_error(tmp_path, "the name of the folder r\udcf6d is not UTF-8. Rename it."):
+        load_folder(tmp_path, 8)
+
+
+def test_any_utf8_name_is_a_class_and_a_picture(tmp_path, fill):
+    classes = [
+        "~",
+        "猫",
+        "a b",
+        "ä\N{COMBINING ACUTE ACCENT}",
+        "#1",
+        "%20",
+        "'x'",
+        "-train",
+        "con.",
+        "a\nb",
+        "\x1b[31m",
+    ]
+    for number, name in enumerate(classes):
+        (tmp_path / name).mkdir()
+        for place in range(3):
+            Image.new("RGB", (4, 4), (number, place, 0)).save(tmp_path / name / f"{name}{place}.png")
+    with pytest.warns(UserWarning, match="taken for a class: -train"):
+        data = load_folder(tmp_path, 4)
+    assert data.classes == tuple(sorted(classes))
+    for part in (data.train, data.val, data.test):
+        for image, label in zip(part.images, part.labels, strict=True):
+            assert classes[image[0, 0, 0]] == data.classes[label]
+
+
+@pytest.mark.parametrize("place", ["", "red", "red/deep"])
+def test_folder_that_may_not_be_entered_is_one_line(tmp_path, user_error, monkeypatch, place, fill):
+    fill(tmp_path)
+    (tmp_path / "red" / "deep").mkdir()
+    closed = tmp_path / place
+    original = os.scandir
+
+    def scandir(path):
+        if Path(path) == closed:  # root may enter every folder
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with user_error(f"{closed}: cannot be read (Permission denied)."):
+        load_dataset("folder", tmp_path, 8)
+
+
+def test_picture_that_vanishes_while_the_folder_is_read_is_one_line(tmp_path, user_error, monkeypatch, fill):
+    fill(tmp_path)
+    original = module.read_listing
+
+    def read(listing, *rest, **more):
+        (tmp_path / "red" / "000.bmp").unlink()
+        return original(listing, *rest, **more)
+
+    monkeypatch.setattr(module, "read_listing", read)
+    with user_error(f"{tmp_path}/red/000.bmp: cannot be read (No such file or directory)."):
+        load_dataset("folder", tmp_path, 8)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nstkit.datasets import packed
+from nstkit.datasets import files, packed
 from nstkit.datasets.folder import load_folder
+from nstkit.errors import UserError
 
 
 def test_packed_copy_is_read_instead_of_the_pictures(tmp_path, reads, fill, read_folder):
@@ -138,3 +139,65 @@ def test_more_than_a_tenth_unreadable_is_refused(tmp_path, user_error, stream, f
     (tmp_path / "red" / "001.bmp").write_text("no picture")
     with user_error(tmp_path, "4 of 30 files", "blue/000.bmp", "more than 10%"):
         load_folder(tmp_path, 8, stream)
+
+
+def test_packed_copy_of_another_way_of_reading_is_made_anew(tmp_path, reads, monkeypatch, fill, read_folder):
+    read_folder(fill(tmp_path), 8)
+    for change in (("READING", packed.READING + 1), ("Image.__version__", "0")):
+        monkeypatch.setattr(f"{packed.__name__}.{change[0]}", change[1])
+        reads.clear()
+        for _ in range(2):
+            read_folder(tmp_path, 8)
+        assert len(reads) == 30
+
+
+def _repack(path, **changes):
+    with np.load(path) as arrays:
+        changed = {**arrays, **changes}
+    with open(path, "wb") as file:
+        np.savez(file, **changed)
+
+
+HOSTILE = {
+    "floats": {"images": np.zeros((30, 8, 8, 3))},
+    "pickled": {"images": np.array([print], object)},
+    "too many": {"images": np.zeros((31, 8, 8, 3), np.uint8)},
+    "counts": {"is_readable": np.ones(30, np.int64)},
+    "a longer list": {"is_readable": np.ones(31, bool)},
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_packed_copy_that_somebody_made_is_not_believed(tmp_path, reads, hostile, fill, read_folder):
+    first, _ = read_folder(fill(tmp_path), 8)
+    _repack(tmp_path / ".nstkit-8px.npz", **HOSTILE[hostile])
+    reads.clear()
+    again, _ = read_folder(tmp_path, 8)
+    assert len(reads) == 30
+    assert torch.equal(again.images, first.images)
+
+
+def test_pipe_and_folder_in_place_of_the_packed_copy_are_passed_over(tmp_path, fill, read_folder):
+    fill(tmp_path)
+    os.mkfifo(tmp_path / ".nstkit-8px.npz")
+    (tmp_path / ".nstkit-9px.npz").mkdir()
+    for size_px in (8, 9):
+        assert len(read_folder(tmp_path, size_px)[0]) == 30
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_picture_that_the_system_refuses_is_tried_again_the_next_time(tmp_path, monkeypatch, stream, fill):
+    fill(tmp_path, count=20)
+    original = files.read_picture
+
+    def refuse(path, *rest):
+        if path.name == "000.bmp":
+            raise UserError(f"{path}: not a readable picture (Permission denied).") from PermissionError(13, "denied")
+        return original(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_picture", refuse)
+        with pytest.warns(UserWarning, match="3 of 60 files are not readable"):
+            load_folder(tmp_path, 8, stream)
+    data = load_folder(tmp_path, 8, stream)
+    assert sum(map(len, (data.train, data.val, data.test))) == 60
