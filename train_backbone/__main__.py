@@ -67,7 +67,8 @@ def train_and_report(session: "Session") -> None:
         with Interruption() as asked, contextlib.closing(report.Reporter(run, session, asked)) as reporter:
             train(training, session.feed, config, session.machine.precision, reporter)
         quality = measure_and_report(run, session)
-    print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")
+    if quality:  # a network that is not finite has none
+        print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")
     print(places(folder, config.run.runs_dir))
     arch = config.network.arch
     factory = f" --arch {arch}" if ":" in arch else ""  # code that a file names is never run

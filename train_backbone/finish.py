@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
+from nstkit.backbones.weights import NotFinite
 from nstkit.checkpoint import read_checkpoint, write_checkpoint
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Part
@@ -28,15 +29,21 @@ from train_backbone.session import Session
 def measure_and_report(run: Run, session: Session) -> dict[str, float]:
     """Measure the best and the kept checkpoints; write the values into them and the run; return those of the best."""
     training, config = session.training, session.config
-    for path in sorted((run.folder / "epochs").glob("epoch-*.pt")):
-        measure_checkpoint(path, session, has_twin=False)
-    quality, backbone = measure_checkpoint(run.folder / "ckpt.pt", session, has_twin=config.progress.quality)
-    for name, picture in draw(backbone, session.data, quality).items():
-        run.save_picture(f"{name}.png", picture)
-        run.show_picture(f"image/{name}", to_tensor(picture), training.step)
-    if config.progress.quality and not config.run.quiet:
-        print(format_table(quality))
-    run.log(training.step, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
+    values: dict[str, float] = {}
+    try:
+        for path in sorted((run.folder / "epochs").glob("epoch-*.pt")):
+            measure_checkpoint(path, session, has_twin=False)
+        quality, backbone = measure_checkpoint(run.folder / "ckpt.pt", session, has_twin=config.progress.quality)
+    except NotFinite as error:  # it was left to itself (--retries 0)
+        warnings.warn(f"not measured: {error}", stacklevel=2)
+    else:
+        values = quality.values
+        for name, picture in draw(backbone, session.data, quality).items():
+            run.save_picture(f"{name}.png", picture)
+            run.show_picture(f"image/{name}", to_tensor(picture), training.step)
+        if config.progress.quality and not config.run.quiet:
+            print(format_table(quality))
+    run.log(training.step, {tag: value for tag, value in values.items() if tag not in MEASURE_KEYS})
     settings = config.flat()
     run.compare_by(
         {
@@ -47,10 +54,10 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
             "steps": training.step,
             **{name: settings[name] for name in ("arch", "norm", "width", "dataset", "epochs", "lr", "init", "seed")},
         },
-        {key: quality.values[key] for key in MEASURE_KEYS if key in quality.values},
+        {key: values[key] for key in MEASURE_KEYS if key in values},
         training.step,
     )
-    return quality.values
+    return values
 
 
 def measure_checkpoint(path: Path, session: Session, *, has_twin: bool) -> tuple[Quality, Backbone]:

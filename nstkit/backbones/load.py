@@ -49,7 +49,7 @@ def _load_own(spec: BackboneSpec, factory: str | None) -> Backbone:
     try:
         network = restore(content, spec.path, factory=factory)
     except UserError as error:
-        raise UserError(f"--backbone {spec.text}: {error}") from error
+        raise type(error)(f"--backbone {spec.text}: {error}") from error
     trained = content["config"]
     # An export has its batch norm folded: how it was trained is what it is compared by.
     facts = {**content["arch"], **{key: trained[key] for key in ("norm", "dataset", "epochs") if key in trained}}

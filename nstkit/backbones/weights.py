@@ -20,6 +20,10 @@ NO_WEIGHTS = "holds no weights by name. Save a network's state_dict()."
 SHOWN = 4  # names in a message
 
 
+class NotFinite(UserError):
+    """Weights hold NaN, infinite values or variances below 0."""
+
+
 def load_file(network: nn.Module, path: Path, normalisation: Normalisation) -> Normalisation:
     """Load the weights in a file of any origin into a network; say what it has no place for in one warning.
 
@@ -160,7 +164,7 @@ def _check_usable(tensors: Mapping[str, Tensor], source: str) -> None:
         if not _is_finite(value) or (name.endswith("running_var") and bool((value < 0).any()))
     ]
     if broken:
-        raise UserError(
+        raise NotFinite(
             f"{source}: {len(broken)} of {len(tensors)} tensors hold NaN, infinite values or variances below 0 "
             f"({_shortened(broken)}). The training diverged or the file is damaged; give other weights."
         )

@@ -59,6 +59,6 @@ def first_batch(
     return next(iter(batches(part, order[: batch_size(size_px or part.size_px)], device, size_px)))[0]
 
 
-def batch_size(size_px: int, at_most: int = MAX_BATCH) -> int:
-    """Return how many pictures of this side go through a network at once."""
-    return max(1, min(at_most, BATCH_PIXELS // size_px**2))
+def batch_size(size_px: int, at_most: int | None = None) -> int:
+    """Return how many pictures of this side go through a network at once; `at_most` None = `MAX_BATCH`."""
+    return max(1, min(MAX_BATCH if at_most is None else at_most, BATCH_PIXELS // size_px**2))

@@ -12,7 +12,7 @@ GIB = 2**30
 @pytest.fixture
 def system(tmp_path, monkeypatch):
     """A function that writes the system's files; without them there are none."""
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "PROC", tmp_path)
     monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
 
     def write(**files):

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss, top_k_accuracy_score
 from torch import nn
 
 from nstkit.datasets.arrays import Dataset, LabelledImages
-from train_backbone.evaluate import BATCH_SIZE, evaluate
+from train_backbone.evaluate import MAX_BATCH, evaluate
 
 MEAN, STD = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.3, 0.4])
 
@@ -40,7 +40,7 @@ def measure(model, part, classes, precision="fp32"):
     )
 
 
-@pytest.mark.parametrize("count", [1, 203, BATCH_SIZE, 2 * BATCH_SIZE + 203])
+@pytest.mark.parametrize("count", [1, 203, MAX_BATCH, 2 * MAX_BATCH + 203])
 def test_measures_are_scikit_learns_over_all_pictures_alike(count):
     model, part = Small(10), random_part(count, 10)
     found = measure(model, part, 10)
@@ -88,6 +88,6 @@ def test_network_that_is_nan_has_a_loss_that_says_so():
     model = Small(4)
     with torch.no_grad():
         model.classifier.weight.fill_(math.nan)
-    found = measure(model, random_part(BATCH_SIZE + 100, 4), 4)
+    found = measure(model, random_part(MAX_BATCH + 100, 4), 4)
     assert math.isnan(found["loss"])
     assert 0 <= found["top1"] <= 1

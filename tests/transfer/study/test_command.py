@@ -78,7 +78,7 @@ def test_same_name_goes_on_and_paints_nothing_twice(words, tmp_path, call_comman
 
 def test_cell_that_cannot_be_painted_is_a_row_with_its_reason(words, tmp_path, call_command):
     given = [word if word != "pixels: --canvas pixels" else "wrong: --style-taps relu9_9" for word in words]
-    assert call_command(main, *given) == 0
+    assert call_command(main, *given) == 1
     rows = read_rows(tmp_path / "runs" / "study" / "it")
     wrong = [row for row in rows if row["variant"] == "wrong"]
     assert len(wrong) == 4
