@@ -27,6 +27,7 @@ from annotated_types import Interval
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from nstkit.errors import UserError
+from nstkit.names import check_name
 from nstkit.settings import Group, NotAllowed, Settings, check_values, flag_of, hints_of, is_group, leaves_of
 
 SEEDS = Interval(ge=0, le=2**63 - 1)  # what every generator takes
@@ -56,6 +57,12 @@ class RunSettings(Settings):
     """Show no progress bar."""
     debug: bool = False
     """Show the traceback of an error."""
+
+    def __post_init__(self) -> None:
+        """Refuse a run's name that is a path."""
+        super().__post_init__()
+        if self.run_name is not None:
+            check_name("--run-name", self.run_name)
 
 
 class CommandConfig(Settings):

@@ -7,11 +7,14 @@
 import contextlib
 import difflib
 import errno
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
+
+from nstkit.interruption import ends_interrupt
 
 # What libraries say, in lower case, where they have no kind of error of their own for it: torch's allocators on a CPU
 # and on a GPU, oneDNN, cuDNN and cuBLAS, Pillow.
@@ -91,10 +94,14 @@ def printable(text: object) -> str:
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main` and leave with the exit codes of this module's docstring.
 
-    The traceback of a user's mistake is shown only where `--debug` is on the command line. A warning is one line.
+    The traceback of a user's mistake is shown only where `--debug` is on the command line. A warning is one line. What
+    the terminal's encoding lacks is escaped. SIGTERM and SIGHUP end the work as Ctrl-C does.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed, something else in a notebook
+            stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), ends_interrupt():
             warnings.showwarning = _show_warning
             warnings.filterwarnings("ignore", module="PIL")  # it names no file; `read_picture` refuses what is broken
             main()

@@ -3,12 +3,16 @@
 import csv
 import io
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nstkit.errors import UserError
+
+UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+"""The names that `write_atomically` gives to files until they are whole."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -20,7 +24,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         OSError: when the folder cannot be written or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{_cut(path.name)}.", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
@@ -55,6 +59,11 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise UserError(f"{folder.absolute()}: cannot be written ({error.strerror or error}).") from error
+
+
+def _cut(name: str) -> str:
+    """Return the beginning of a file name: with what is added to it, it must not be longer than 255 bytes."""
+    return os.fsdecode(os.fsencode(name)[:200])
 
 
 def _umask() -> int:

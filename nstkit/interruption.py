@@ -7,22 +7,26 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals that ask for an end: Ctrl-C, that of a scheduler, and that of a terminal that goes away."""
+
+
+@contextlib.contextmanager
+def ends_interrupt() -> Iterator[None]:
+    """Make every signal of `ENDS` raise KeyboardInterrupt, as Ctrl-C does; one that is ignored (`nohup`) stays so."""
+    with _handled(_raise):
+        yield
+
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C out of a save: a second one, which `uv run` passes on as well, must not lose the result."""
-    if threading.current_thread() is not threading.main_thread():
+    """Keep the signals out of a save: a second Ctrl-C, which `uv run` passes on as well, must not lose the result."""
+    with _handled(signal.SIG_IGN):
         yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Interruption:
-    """Whether the user (Ctrl-C) or the system (SIGTERM, as schedulers send it) has asked for an end.
+    """Whether the user or the system has asked for an end, by one of `ENDS`.
 
     As a context manager it takes the first such signal as a request, which the work answers where it can save; a second
     one ends at once.
@@ -30,19 +34,37 @@ class Interruption:
 
     def __init__(self) -> None:
         self.is_asked = False
-        self._before: dict[int, Any] = {}
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._stack.enter_context(_handled(self._ask))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._stack.close()
 
     def _ask(self, *_: object) -> None:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
         print("stopping as soon as all is saved; once more stops at once", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _handled(handler: Any) -> Iterator[None]:
+    """Give the signals of `ENDS` a handler for a while; outside the main thread Python allows none."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in ENDS}
+    asked = [number for number, old in before.items() if old is not signal.SIG_IGN and old is not None]
+    for number in asked:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in asked:
+            signal.signal(number, before[number])
+
+
+def _raise(*_: object) -> None:
+    raise KeyboardInterrupt

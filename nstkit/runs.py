@@ -28,8 +28,9 @@ from torch.utils.tensorboard.summary import hparams
 
 from nstkit.config import CommandConfig, as_typed, settings_of
 from nstkit.errors import UserError
-from nstkit.files import write_atomically
+from nstkit.files import UNFINISHED, write_atomically
 from nstkit.hardware import describe_environment
+from nstkit.names import fit_name
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture
 from nstkit.settings import known
@@ -71,6 +72,7 @@ MEASURE_KEYS = (  # TensorBoard shows the first few without being asked
     "extractor/dead",
     "extractor/peak",
 )
+OURS = (".*.part", "*/.*.part")
 EVENT_PICTURE_PX = 512  # TensorBoard keeps its pictures in memory; the full size goes to images/
 
 
@@ -92,6 +94,7 @@ class Run:
         were resolved, by which a later command recognises its own run.
         """
         self.folder = folder
+        self._was_there = folder.exists()
         self._is_new = resume_step is None
         settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
         try:
@@ -103,8 +106,9 @@ class Run:
             ) from error
 
     def _open(self, after_step: int | None) -> None:
-        for part in self.folder.rglob(".*.part"):
-            part.unlink()  # a file that a killed process had not finished
+        for part in [path for places in OURS for path in self.folder.glob(places)]:
+            if UNFINISHED.fullmatch(part.name):
+                part.unlink()  # a file that a killed process had not finished
         if after_step is not None:
             cut_back(self.folder / "metrics.jsonl", after_step)
         self._metrics = open(self.folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
@@ -124,7 +128,7 @@ class Run:
         is_empty = self._is_new and self._metrics.tell() == 0
         self._metrics.close()
         self._writer.close()
-        if error is not None and is_empty:
+        if error is not None and is_empty and not self._was_there:
             shutil.rmtree(self.folder)  # it failed before its first step: nothing to keep, nothing for TensorBoard
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -215,7 +219,7 @@ def open_run(
         UserError: where there is a run of that name already, or the folder cannot be written.
     """
     run_settings = config.run
-    name = None if run_settings.run_name is None else run_settings.run_name + suffix
+    name = None if run_settings.run_name is None else fit_name(run_settings.run_name + suffix)
     is_continued = may_continue and name is not None and is_taken(run_settings.runs_dir / command / name)
     folder = (
         run_settings.runs_dir / command / known(name)

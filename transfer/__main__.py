@@ -1,6 +1,7 @@
 """python -m transfer: paint pictures in the style of others, with any network as the eye; see --help."""
 
 import json
+from pathlib import Path
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
@@ -15,6 +16,7 @@ def main() -> None:
     from nstkit.backbones.describe import taps_table
     from nstkit.backbones.prepare import load_backbone
     from nstkit.backbones.spec import parse_backbone
+    from nstkit.names import distinct
     from nstkit.runs import open_run
     from transfer.batch import check_memory, load_judges, paint_pairs
     from transfer.pairs import check_outputs, read_pairs
@@ -27,9 +29,12 @@ def main() -> None:
         print(json.dumps(settings_of(config), indent=2))
         return
     pairs = read_pairs(config.pictures, config.optimization.init or "")
-    check_outputs(config.pictures.out, len(pairs) * len(specs))
-    for spec in specs:
+    labels = distinct(spec.label for spec in specs)  # exp1/best.pth and exp2/best.pth would be one folder
+    pictures = (*config.pictures.content, *config.pictures.style, Path(config.optimization.init or ""))
+    check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
+    for spec, label in zip(specs, labels, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(machine.device)
+        backbone.label = label
         backbone.check_taps(config.losses.named_taps)
         if config.network.list_taps:
             print(taps_table(backbone, pairs[0].scene(config.pictures.size, machine.device).frame))

@@ -1,8 +1,9 @@
 """Which pictures are painted in which style."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 
 from nstkit.errors import UserError
 from nstkit.files import check_writable
+from nstkit.names import distinct, fit_name
 from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import scaled_size, to_tensor
@@ -34,11 +36,12 @@ class Pair:
     content: Image.Image | None
     style: Image.Image | None
     start: Image.Image | None = None
+    own_name: str | None = None
 
     @property
     def name(self) -> str:
-        """`content-style`, for files and tags."""
-        return "-".join(name for name in (self.content_name, self.style_name) if name)
+        """`content-style`, for files and tags, unless it has a name of its own."""
+        return self.own_name or "-".join(name for name in (self.content_name, self.style_name) if name)
 
     def sizes(self, size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """Return (height, width) of content and style at a longer side [px], None for the one that there is not."""
@@ -76,11 +79,13 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
         contents = {**_read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
         styles = {**_read_by_name(pictures.style, pictures.size)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
-    return [
+    pairs = [
         Pair(content_name, style_name, content, style, start)
         for content_name, content in contents.items()
         for style_name, style in styles.items()
     ]
+    names = distinct(pair.name for pair in pairs)  # a with b-c and a-b with c would be one file
+    return [replace(pair, own_name=name) for pair, name in zip(pairs, names, strict=True)]
 
 
 def read_start(init: str, size_px: int) -> Image.Image | None:
@@ -113,20 +118,35 @@ def _read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]
     return pictures
 
 
-def check_outputs(out: Path | None, count: int) -> None:
-    """Raise `UserError` before any work where `--out` cannot take `count` results."""
+def check_outputs(out: Path | None, labels: Sequence[str], pairs: Sequence[Pair], inputs: Iterable[Path]) -> None:
+    """Raise `UserError` before any work where `--out` cannot take the results.
+
+    Args:
+        out: a picture file or a folder; None = the run's own folder, which takes all.
+        labels: of the networks.
+        pairs: what each of them paints.
+        inputs: files that must not be written over, and folders of such.
+    """
     if out is None:
         return
+    count = len(labels) * len(pairs)
     if not _is_picture(out) and out.suffix and not out.is_dir():
         raise UserError(f"--out {out}: unknown picture format. Allowed: {', '.join(SAVED)}, or a folder.")
     if _is_picture(out) and count > 1:
         raise UserError(f"--out {out}: {count} results do not fit one file. Give a folder.")
+    outputs = [output_path(out, label, pair) for label in labels for pair in pairs]
+    if twice := [path for path, times in Counter(outputs).items() if times > 1]:
+        raise UserError(f"--out {out}: two results would be {twice[0].name}. Rename a picture or a network's file.")
+    read = {os.path.realpath(path) for path in inputs}
+    places = ((path, os.path.realpath(path)) for path in outputs if os.path.exists(path))
+    if over := [path for path, place in places if place in read or os.path.dirname(place) in read]:
+        raise UserError(f"--out {out}: {over[0]} is a file that is read. Give another place.")
     check_writable(out.parent if _is_picture(out) else out)
 
 
 def output_path(out: Path, label: str, pair: Pair) -> Path:
     """Return where `--out` wants this result: the file itself, or a name in the folder."""
-    return out if _is_picture(out) else out / f"{pair.name}-{label}.png"
+    return out if _is_picture(out) else out / f"{fit_name(f'{pair.name}-{label}')}.png"
 
 
 def _is_picture(path: Path) -> bool:

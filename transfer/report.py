@@ -84,6 +84,7 @@ class Reporter:
         names = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
         effort = {"step": painting.number, "time_s": round(painting.time_s, 3)}
         self._rows.append({**names, **effort, **losses, **judged})
+        write_csv(self._run.folder / "results.csv", self._rows)  # a picture may be too narrow for the judges
         return path
 
     def show_inside(self, sheets: Iterable[tuple[str, Image.Image]]) -> None:
@@ -92,8 +93,7 @@ class Reporter:
             self._run.show_picture(tag, to_tensor(sheet), longer_px=SHEET_PX)
 
     def close(self) -> None:
-        """Write results.csv and this run's row of the table: medians over its pairs."""
-        write_csv(self._run.folder / "results.csv", self._rows)  # a picture may be too narrow for the judges
+        """Write this run's row of the table: medians over its pairs."""
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:

@@ -1,15 +1,12 @@
 """The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
 
-import signal
 import subprocess
 import sys
-import threading
 import warnings
 
 import pytest
 
 from nstkit.errors import UserError, first_line, nearest, printable, run_command
-from nstkit.interruption import Interruption, uninterrupted
 
 
 def _fail():
@@ -92,59 +89,6 @@ def test_nearest_names_the_closest_or_nothing():
 )
 def test_first_line_says_what_there_is_to_say(error, expected):
     assert first_line(error) == expected
-
-
-def test_second_interrupt_waits_for_the_save():
-    saved = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        with uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            saved.append("picture")
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert saved == ["picture"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_signal_is_a_request_and_the_second_an_end(number, capsys):
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    with Interruption() as interruption:
-        assert not interruption.is_asked
-        signal.raise_signal(number)
-        assert interruption.is_asked
-        assert capsys.readouterr().err == "stopping as soon as all is saved; once more stops at once\n"
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert {each: signal.getsignal(each) for each in before} == before
-
-
-def test_signals_are_given_back_after_an_error():
-    before = signal.getsignal(signal.SIGTERM)
-
-    def work():
-        with Interruption():
-            assert signal.getsignal(signal.SIGTERM) != before
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        work()
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_in_another_thread_signals_stay_as_they_are():
-    before, seen = signal.getsignal(signal.SIGINT), []
-
-    def work():
-        with Interruption() as interruption:
-            seen.extend([signal.getsignal(signal.SIGINT), interruption.is_asked])
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [before, False]
 
 
 def test_reader_that_stops_reading_is_no_error():

@@ -13,6 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from nstkit.config import RunSettings
 from nstkit.errors import UserError
 from nstkit.quality.config import QualityConfig
 from nstkit.runs import (
@@ -330,14 +331,30 @@ def test_rewound_to_its_start_a_new_run_that_fails_leaves_no_folder(tmp_path):
 
 @pytest.mark.parametrize("resume_step", [None, 5])
 def test_files_that_a_kill_left_unfinished_are_cleared_away(resume_step, tmp_path):
-    for name in (".ckpt.pt.abc.part", "epochs/.epoch-001.pt.x.part"):
+    for name in (".ckpt.pt.abcd_123.part", "epochs/.epoch-001.pt.q1w2e3r4.part"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
     (tmp_path / "epochs" / "epoch-000.pt").write_bytes(b"whole")
+    (tmp_path / ".mine.part").write_bytes(b"of somebody else")
     with _open(tmp_path, resume_step=resume_step) as run:
         run.log(6, {"a": 1.0})
-    assert not list(tmp_path.rglob("*.part"))
+    assert [path.name for path in tmp_path.rglob("*.part")] == [".mine.part"]
     assert (tmp_path / "epochs" / "epoch-000.pt").read_bytes() == b"whole"
+
+
+def test_folder_that_was_there_stays_when_the_run_fails(tmp_path):
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(_open(tmp_path))
+    assert (tmp_path / ".git").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", "../x", "a/b", "a\\b", "/tmp/x", ".git", "a\nb", "a" * 201, "猫" * 70]
+)
+def test_name_of_a_run_is_a_name_and_no_path(name, user_error):
+    with user_error("--run-name", "name", "wanted"):
+        RunSettings(run_name=name)
 
 
 def test_folder_is_taken_once_a_whole_file_is_in_it(tmp_path):

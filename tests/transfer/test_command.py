@@ -4,9 +4,12 @@ import csv
 import json
 import re
 import shutil
+import signal
 import statistics
 import struct
+import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -163,6 +166,29 @@ def test_results_are_printed_with_the_way_to_see_them(checkpoint, pictures, tmp_
     assert lines[0].startswith("results: ")
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
     assert lines[-2:] == lines[:2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_scheduler_or_terminal_that_ends_a_painting_loses_nothing(number, checkpoint, pictures, tmp_path):
+    words = ["--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style", *QUICK]
+    words += ["--steps", 100_000, "--tolerance", 0, "--runs-dir", tmp_path]
+    command = [sys.executable, "-m", "transfer", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(map(_has_steps, tmp_path.glob("transfer/*/metrics.jsonl"))):
+            time.sleep(0.1)
+        process.send_signal(number)
+        error = process.communicate()[1]
+    assert process.returncode == 130
+    assert error == "interrupted; what was finished is saved\n"
+    (run,) = (tmp_path / "transfer").iterdir()
+    (row,) = read_results(run)
+    with Image.open(row["picture"]) as picture:
+        assert max(picture.size) == 48
+        assert picture.load() is not None
+
+
+def _has_steps(metrics):
+    return len(metrics.read_text().splitlines()) > 2
 
 
 def test_each_backbone_has_its_run(checkpoint, pictures, tmp_path, call_command, read_row):

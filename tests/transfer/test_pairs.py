@@ -11,6 +11,8 @@ from transfer import pairs as pairs_module
 from transfer.config import PictureSettings
 from transfer.pairs import Pair, check_outputs, output_path, read_pairs, read_start
 
+LABELS = ["vgg19", "resnet50"]
+
 
 def names(pairs):
     return [pair.name for pair in pairs]
@@ -68,17 +70,17 @@ def test_missing_picture_and_empty_folder_are_named(tmp_path):
 
 def test_one_result_goes_to_a_file_or_into_a_folder(tmp_path, draw_picture):
     pair = Pair("boat", "dots", draw_picture((8, 8)), draw_picture((8, 8)))
-    check_outputs(tmp_path / "a" / "b.JPG", 1)
+    check_outputs(tmp_path / "a" / "b.JPG", ["vgg19"], [pair], [])
     assert output_path(tmp_path / "b.JPG", "vgg19", pair) == tmp_path / "b.JPG"
-    check_outputs(tmp_path / "results", 3)
+    check_outputs(tmp_path / "results", ["vgg19", "resnet50", "carried"], [pair], [])
     assert output_path(tmp_path / "results", "vgg19", pair) == tmp_path / "results" / "boat-dots-vgg19.png"
     assert output_path(Path("x"), "resnet50", pair) != output_path(Path("x"), "vgg19", pair)
 
 
 def test_no_out_and_a_folder_with_a_dot_are_fine(tmp_path):
-    check_outputs(None, 100)
+    check_outputs(None, LABELS, [], [])
     (tmp_path / "results.v2").mkdir()
-    check_outputs(tmp_path / "results.v2", 2)
+    check_outputs(tmp_path / "results.v2", LABELS, [], [])
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,34 @@ def test_no_out_and_a_folder_with_a_dot_are_fine(tmp_path):
         ("file", 2, "cannot be written"),
     ],
 )
-def test_out_that_cannot_take_the_results_is_refused_before_any_work(out, count, message, tmp_path):
+def test_out_that_cannot_take_the_results_is_refused_before_any_work(out, count, message, tmp_path, draw_picture):
+    pair = Pair("boat", "dots", draw_picture((8, 8)), draw_picture((8, 8)))
     (tmp_path / "file").write_text("a file where a folder should be")
     with pytest.raises(UserError, match=message):
-        check_outputs(tmp_path / out, count)
+        check_outputs(tmp_path / out, LABELS[:count], [pair], [])
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_out_that_is_read_or_named_twice_is_refused(tmp_path, draw_picture):
+    photo = draw_picture((8, 8))
+    photo.save(tmp_path / "boat.png")
+    pairs = [Pair("a", "b-c", photo, photo), Pair("a-b", "c", photo, photo)]
+    with pytest.raises(UserError, match=r"boat.png is a file that is read"):
+        check_outputs(tmp_path / "boat.png", ["vgg19"], pairs[:1], [tmp_path / "sub" / ".." / "boat.png"])
+    with pytest.raises(UserError, match=r"two results would be a-b-c-vgg19.png"):
+        check_outputs(tmp_path, ["vgg19"], pairs, [])
+    check_outputs(tmp_path / "boat.png", ["vgg19"], pairs[:1], [])  # an earlier result is written over
+
+
+def test_pairs_of_one_name_are_told_apart(tmp_path, draw_picture):
+    for name in ("a", "a-b", "b-c", "c", "猫" * 80):
+        draw_picture((40, 30)).save(tmp_path / f"{name}.png")
+    content = (tmp_path / "a.png", tmp_path / "a-b.png")
+    style = (tmp_path / "b-c.png", tmp_path / "c.png", tmp_path / f"{'猫' * 80}.png")
+    names = [pair.name for pair in read_pairs(PictureSettings(content=content, style=style), "content")]
+    assert names[:2] + names[3:5] == ["a-b-c", "a-c", "a-b-b-c", "a-b-c~2"]
+    assert len(set(names)) == 6
+    assert max(len(f".{name}.png.12345678.part".encode()) for name in names) <= 255
 
 
 def test_start_is_read_before_any_work(pictures, tmp_path, draw_picture):
