@@ -247,7 +247,7 @@ values = {
     "pictures": st.lists(paths).map(tuple),
     "seed": st.integers(0, 2**63 - 1),
     "device": st.sampled_from(["auto", "cpu", "cuda"]),
-    "run_name": st.none() | texts,
+    "run_name": st.none() | st.from_regex(r"[a-z][a-z0-9._-]{0,20}", fullmatch=True),
     "runs_dir": paths,
 }
 chosen_settings = st.fixed_dictionaries({}, optional=values).filter(

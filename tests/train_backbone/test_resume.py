@@ -203,7 +203,7 @@ def test_run_that_died_and_survived_goes_on_bit_for_bit(train, tmp_path, read_ev
 # Killed early
 
 
-@pytest.mark.parametrize("left", ["config.json", ".ckpt.pt.abc.part", "as it is"])
+@pytest.mark.parametrize("left", ["config.json", ".ckpt.pt.abcd1234.part", "as it is"])
 def test_run_that_was_killed_before_its_first_save_is_begun_again_in_its_folder(
     left, train, uninterrupted, read_events
 ):
