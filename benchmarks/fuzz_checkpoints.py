@@ -16,17 +16,14 @@ import json
 import random
 import resource
 import shutil
-import sys
 import tempfile
-import time
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from fuzz_pictures import Reader, damage
+from fuzzing import damage, print_findings
 from safetensors.torch import save
 
 from nstkit.backbones.normalisation import IMAGENET
@@ -38,7 +35,6 @@ from nstkit.export import export
 from nstkit.info import describe
 
 LIMIT_BYTES = 8 * 2**30
-KEPT = 20  # so many files that failed are kept
 
 
 def narrow_network() -> VGG:
@@ -223,54 +219,6 @@ def read_limited(path: Path) -> None:
     read_as_a_command(path)
 
 
-def fuzz(
-    seconds: float, seed: int, *, cases: int | None = None, read: Callable[[Path], object] = read_limited
-) -> dict[str, Any]:
-    """Return how damaged checkpoints were met.
-
-    Args:
-        seconds: for how long [s].
-        seed: of the damages.
-        cases: end after so many.
-        read: takes a file or folder.
-
-    Returns:
-        As `fuzz_pictures.fuzz` does.
-    """
-    rng, folder = random.Random(seed), Path(tempfile.mkdtemp(prefix="fuzz-checkpoints-"))
-    found: dict[str, Any] = {"cases": 0, "read": 0, "refused": 0, "tracebacks": 0, "hangs": 0}
-    messages: dict[str, int] = {}
-    peak_mib, slowest_s, end = 0.0, 0.0, time.monotonic() + seconds
-    maker, reader = Cases(folder), Reader(read)
-    try:
-        while time.monotonic() < end and (cases is None or found["cases"] < cases):
-            place = folder / "case"
-            place.mkdir()
-            path = maker.write(place, rng)
-            started = time.monotonic()
-            outcome, message, mib = reader.read(path)
-            found["cases"] += 1
-            found[outcome] += 1
-            peak_mib, slowest_s = max(peak_mib, mib), max(slowest_s, time.monotonic() - started)
-            if outcome in ("tracebacks", "hangs"):
-                messages[message] = messages.get(message, 0) + 1
-                if messages[message] == 1 and len(messages) <= KEPT:
-                    place.rename(folder / f"{outcome}-{len(messages)}")
-            shutil.rmtree(place, ignore_errors=True)
-    finally:
-        reader.close()
-    if not messages:
-        shutil.rmtree(folder)
-    kept = str(folder) if messages else None
-    return {**found, "messages": messages, "peak_mib": peak_mib, "slowest_s": round(slowest_s, 2), "folder": kept}
-
-
-def main() -> None:
-    """Fuzz for the seconds of the command line and print what was found."""
-    seconds, seed = (float(word) for word in (*sys.argv[1:], "60", "0")[:2])
-    for name, value in fuzz(seconds, int(seed)).items():
-        print(f"{name:12s}{value}")
-
-
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as wholes:
+        print_findings(Cases(Path(wholes)).write, read_limited)

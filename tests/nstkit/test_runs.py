@@ -13,7 +13,6 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from nstkit.config import RunSettings
 from nstkit.errors import UserError
 from nstkit.quality.config import QualityConfig
 from nstkit.runs import (
@@ -347,14 +346,6 @@ def test_folder_that_was_there_stays_when_the_run_fails(tmp_path):
     with pytest.raises(ZeroDivisionError):
         _fail_in(_open(tmp_path))
     assert (tmp_path / ".git").is_dir()
-
-
-@pytest.mark.parametrize(
-    "name", ["", " ", ".", "..", "../x", "a/b", "a\\b", "/tmp/x", ".git", "a\nb", "a" * 201, "猫" * 70]
-)
-def test_name_of_a_run_is_a_name_and_no_path(name, user_error):
-    with user_error("--run-name", "name", "wanted"):
-        RunSettings(run_name=name)
 
 
 def test_folder_is_taken_once_a_whole_file_is_in_it(tmp_path):

@@ -1,6 +1,6 @@
 """Damaged pictures of every format: each is read, or refused in one line. `benchmarks/fuzz_pictures.py` does more."""
 
-import importlib.util
+import importlib
 import random
 from pathlib import Path
 
@@ -8,25 +8,21 @@ import pytest
 
 from nstkit.errors import UserError
 
-FILE = Path(__file__).parents[3] / "benchmarks" / "fuzz_pictures.py"
+FOLDER = Path(__file__).parents[3] / "benchmarks"
 CASES = 400
 
 
-@pytest.fixture(scope="module")
-def fuzz_pictures():
-    spec = importlib.util.spec_from_file_location("fuzz_pictures", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def fuzz_pictures(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module("fuzz_pictures")
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's of odd files, and ours of guessed white
 def test_damaged_pictures_are_read_or_refused_in_one_line(tmp_path, fuzz_pictures):
-    rng, files, said = random.Random(0), fuzz_pictures.whole_files(), []
+    rng, maker, said = random.Random(0), fuzz_pictures.Cases(), []
     for _ in range(CASES):
-        name = rng.choice(tuple(files))
-        path = tmp_path / f"case.{name}"
-        path.write_bytes(fuzz_pictures.damage(files[name], files[rng.choice(tuple(files))], rng))
+        path = maker.write(tmp_path, rng)
         try:
             fuzz_pictures.read_as_in_a_painting(path)
         except UserError as error:
