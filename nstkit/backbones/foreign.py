@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nstkit.torchfile import is_dense
 
 DEEPEST = 6  # containers inside one another that are looked into
+CONTAINERS = (dict, list, tuple)
 MOST = 10_000  # containers that are looked into
 WRAPPED = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 HEADS = ("classifier", "head", "heads", "fc", "pre_logits", "last_linear", "aux", "aux1", "aux2", "auxlogits")
@@ -65,7 +66,7 @@ def find_weights(content: Any, network: nn.Module) -> tuple[Found | None, list[s
 
 def mappings_in(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yield every mapping of names to tensors in containers of containers, and where it is; the outer ones first."""
-    waiting: list[tuple[str, Any]] = [("", content)]
+    waiting: list[tuple[str, Any]] = [("", content)] if isinstance(content, CONTAINERS) else []
     seen: set[int] = set()
     for _ in range(DEEPEST):
         inner: list[tuple[str, Any]] = []
@@ -79,7 +80,7 @@ def mappings_in(content: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
             inner += [
                 (f"{place}.{name}" if place else str(name), item)
                 for name, item in items.items()
-                if isinstance(item, (dict, list, tuple))
+                if isinstance(item, CONTAINERS)
             ]
         waiting = inner
 

@@ -207,9 +207,10 @@ def test_what_is_not_there_or_holds_nothing_is_one_line(tmp_path, user_error, ma
         describe(tmp_path / "vgg19")
     with user_error("neither model.safetensors nor ckpt.pt"):
         describe(tmp_path)
-    torch.save({"epoch": 3}, tmp_path / "a.pt")
-    with user_error("a.pt: holds no weights by name"):
-        describe(tmp_path / "a.pt")
+    for content in ({"epoch": 3}, 3, ["conv1.weight"]):
+        torch.save(content, tmp_path / "a.pt")
+        with user_error("a.pt: holds no weights by name"):
+            describe(tmp_path / "a.pt")
     torch.save({"format": FORMAT, "version": 99}, tmp_path / "b.pt")
     with user_error("b.pt: version 99"):
         describe(tmp_path / "b.pt")

@@ -194,6 +194,13 @@ def test_pickle_of_the_standard_library_is_refused_with_the_way_out(tmp_path, we
         load_file(narrow(), tmp_path / "w.pkl", IMAGENET)
 
 
+@pytest.mark.parametrize("content", [3, "conv1.weight", torch.ones(3), None, []])
+def test_file_that_holds_one_value_is_refused(tmp_path, user_error, content):
+    torch.save(content, tmp_path / "w.pth")
+    with user_error("w.pth: holds no weights by name"):
+        load_file(narrow(), tmp_path / "w.pth", IMAGENET)
+
+
 def test_info_knows_a_network_below_a_prefix_and_beside_others(tmp_path):
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in timm.create_model("resnet18").state_dict().items()}
