@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_same_pictures_in_another_place_are_the_same_data(trained_run, data):
 
 
 def test_final_fit_of_another_seed_and_split_is_of_the_same_data(data):
-    config = TrainConfig.of(final_fit="run", train_fraction=0.5, label_noise=0.2, seed=7, split_seed=3)
+    config = TrainConfig.of(final_fit=Path("run"), train_fraction=0.5, label_noise=0.2, seed=7, split_seed=3)
     first = altered(data, train_fraction=0.5, label_noise=0.2, seed=1)
     content = {
         "classes": list(data.classes),
