@@ -11,6 +11,7 @@ config            the settings of the run
 defaults          those of the command, so that what was chosen can be told from what was not
 history           one dict an epoch: epoch, step, lr, val/top1, ...
 split             hash of which picture was in which part
+pictures          how many were in each part: train, val, test
 environment       hardware and versions
 training          (last.pt only) all that resuming needs
 """
@@ -54,6 +55,8 @@ FIELDS: dict[str, Any] = {
     "taps": {"style?": tuple[str, ...], "content?": tuple[str, ...]},
     "config": {"dataset": str},
     "environment": {"torch": str, "device": str},
+    "split?": str,
+    "pictures?": dict.fromkeys(("train", "val", "test"), int),
 }
 OWN_ARCH: dict[str, Any] = {"norm": str, "width": Annotated[float, Interval(gt=0)]}
 DEEPEST = 20  # lists and dicts inside one another in a field of plain values

@@ -1,5 +1,6 @@
 """What the tests of both commands share: tiny pictures, a command called as from the shell, one tiny trained run."""
 
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.patterns import draw_patterns
 from nstkit.errors import run_command
 
@@ -85,6 +87,24 @@ def trained_run(tmp_path_factory, tiny_training, call_command):
     runs_dir = tmp_path_factory.mktemp("trained") / "runs"
     assert call_command(main, *tiny_training, "--runs-dir", runs_dir, "--run-name", "tiny") == 0
     return runs_dir / "train_backbone" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def on_disk():
+    """Write the pictures of a data set into a folder; return the data set that reads them whenever it needs them."""
+
+    def write(data, root):
+        def leave(part, name):
+            (root / name).mkdir(parents=True)
+            for number, image in zip(part.names, part.images, strict=True):
+                Image.fromarray(image.numpy()).save(root / name / f"{number}.png")
+            names = np.strings.add(part.names, np.array(".png", part.names.dtype))
+            return LabelledFiles(root / name, names, part.labels, part.size_px)
+
+        parts = {name: leave(getattr(data, name), name) for name in ("train", "val", "test")}
+        return dataclasses.replace(data, **parts)
+
+    return write
 
 
 @pytest.fixture

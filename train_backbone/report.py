@@ -37,6 +37,7 @@ class Reporter:
             "defaults": settings_of(TrainConfig()),
             "environment": session.environment,
             "split": data.split,
+            "pictures": data.counts,
         }
         self._saved_s = time.monotonic()
         self._quality: dict[str, float] = {}

@@ -1,12 +1,13 @@
 """Which run `--resume` continues, and from where."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nstkit.checkpoint import read_checkpoint
 from nstkit.config import settings_of
+from nstkit.datasets.arrays import Dataset
 from nstkit.errors import UserError
 from nstkit.settings import as_word, flag_of
 from train_backbone.config import TrainConfig
@@ -86,18 +87,50 @@ def is_finished(folder: Path) -> bool:
     return bool(lines) and '"measures"' in lines[-1]  # a finished run that is being prolonged has such a line inside
 
 
-def load_training(training: Training, folder: Path) -> None:
-    """Bring a training to where the run in `folder` was last saved. If it never was, leave it at its start.
+def read_saved(folder: Path) -> dict[str, Any] | None:
+    """Return the last checkpoint of a run, None where it was never saved."""
+    path = folder / "last.pt"
+    return read_checkpoint(path) if path.exists() else None
+
+
+def check_same_data(asked: str, content: Mapping[str, Any], data: Dataset) -> None:
+    """Raise `UserError` where a run was trained on other pictures, classes or labels than it would now go on with.
+
+    Args:
+        asked: how the run was asked for, such as `--resume RUN`.
+        content: its checkpoint. What is not in it is not compared.
+        data: the data set of now, altered as the run altered it.
+    """
+    before, now = list(content["classes"]), list(data.classes)
+    then = content.get("pictures", data.counts)
+    gone, added = ([name for name in one if name not in other] for one, other in ((before, now), (now, before)))
+    differing = [f"classes {word}: {', '.join(odd[:3])}" for word, odd in (("gone", gone), ("added", added)) if odd]
+    if not differing and before != now:
+        differing = ["classes in another order"]
+    differing += [f"{then[part]} {part} pictures then, {n} now" for part, n in data.counts.items() if then[part] != n]
+    if not differing and content.get("split", data.split) != data.split:
+        differing = ["pictures of other names, labels or parts, though as many"]
+    if differing:
+        raise UserError(
+            f"{asked}: that run was trained on other data: {'; '.join(differing)}. Restore the data, or train anew "
+            f"under another --run-name."
+        )
+
+
+def load_training(training: Training, content: Mapping[str, Any], asked: str) -> None:
+    """Bring a training to where the run of a checkpoint was saved.
+
+    Args:
+        training: at its start.
+        content: the last checkpoint of the run.
+        asked: how the run was asked for, such as `--resume RUN`.
 
     Raises:
-        UserError: for a last.pt that is damaged or of another training.
+        UserError: for a state that is damaged or of another training.
     """
-    if not (folder / "last.pt").exists():
-        return
-    saved: Any = read_checkpoint(folder / "last.pt").get("training")
+    saved: Any = content.get("training")
     if fault := find_fault(training, saved):
         raise UserError(
-            f"--resume {folder}: its last.pt cannot be gone on from ({fault}): it is damaged or of another version. "
-            f"Train anew."
+            f"{asked}: its last.pt cannot be gone on from ({fault}): it is damaged or of another version. Train anew."
         )
     training.load_state_dict(saved)

@@ -1,6 +1,7 @@
 """What a training needs before its first step: data, network, folder and position, made from the settings."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from nstkit import hardware
-from nstkit.datasets.alter import take_fraction, with_label_noise
+from nstkit.datasets.alter import altered
 from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
 from nstkit.errors import UserError
@@ -21,7 +22,7 @@ from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
 from train_backbone.estimate import check_training
 from train_backbone.feed import Feed
-from train_backbone.final_fit import rates_to_replay
+from train_backbone.final_fit import check_fitted_data, rates_to_replay, read_fitted
 from train_backbone.model import build_model, network_arch, prefer_memory_format
 from train_backbone.training import Training, prepare_training
 
@@ -61,19 +62,24 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     """Return everything that is made from the settings, the same in every process. Nothing is written.
 
     Raises:
-        UserError: for settings that do not go together, or data that are not there.
+        UserError: for settings that do not go together, or data that are not there or not those of the resumed run.
     """
     config, device = given, machine.device
     hardware.seed_everything(config.run.seed)
     to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
-    replayed = rates_to_replay(config)
+    saved = None if to_resume is None else resume.read_saved(to_resume)
+    fitted = read_fitted(config)
     with ranks.writer_first():
-        data = read_data(config).to(device)
+        data = read_data(config, fitted).to(device)
+    if saved is not None:
+        resume.check_same_data(f"--resume {to_resume}", saved, data)
     feed = Feed(data, config, ranks)
     check_batch(config, feed.batch_size, ranks.count)
-    if replayed is not None:
-        config = config.changed(epochs=len(replayed))
-        replayed = replayed if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
+    replayed = None
+    if config.progress.final_fit is not None and fitted is not None:
+        rates = rates_to_replay(config.progress.final_fit, fitted)
+        config = config.changed(epochs=len(rates))
+        replayed = rates if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
     config = config.resolved(feed.batches_an_epoch).changed(**machine.settings, image_size=data.size_px)
     feed = dataclasses.replace(feed, config=config)
     arch = network_arch(config.network, len(data.classes), data.size_px)
@@ -87,8 +93,8 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     training = prepare_training(
         model, config, feed.batches_an_epoch, len(data.classes), machine.precision, ranks, replayed
     )
-    if to_resume is not None:
-        resume.load_training(training, to_resume)
+    if saved is not None:
+        resume.load_training(training, saved, f"--resume {to_resume}")
     folder = to_resume or ranks.from_writer(new_folder(config))
     return Session(
         config=config,
@@ -129,13 +135,17 @@ def new_folder(config: TrainConfig) -> Path:
     return choose_folder(config.run.runs_dir, "train_backbone", run_name, slug)
 
 
-def read_data(config: TrainConfig) -> Dataset:
+def read_data(config: TrainConfig, fitted: Mapping[str, Any] | None = None) -> Dataset:
     """Return the data set of the settings.
 
     A final fit trains on its validation pictures too. Then pictures are left out and labels are drawn anew, where the
     settings say so.
+
+    Args:
+        config: the settings.
+        fitted: last checkpoint of the run that a final fit repeats, whose pictures these have to be.
     """
-    chosen, seed = config.data, config.run.seed
+    chosen = config.data
     data: Dataset = load_dataset(
         chosen.dataset,
         chosen.data_dir,
@@ -145,14 +155,11 @@ def read_data(config: TrainConfig) -> Dataset:
         background=chosen.background,
         stream=chosen.stream,
     )
+    if fitted is not None:
+        check_fitted_data(config, data, fitted)
     if config.progress.final_fit:
         data = merge_validation(data)
-    train = data.train
-    if chosen.train_fraction < 1:
-        train = take_fraction(train, chosen.train_fraction, seed)
-    if chosen.label_noise:
-        train = with_label_noise(train, chosen.label_noise, len(data.classes), seed)
-    return dataclasses.replace(data, train=train)
+    return altered(data, train_fraction=chosen.train_fraction, label_noise=chosen.label_noise, seed=config.run.seed)
 
 
 def first_pictures(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:

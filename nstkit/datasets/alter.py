@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nstkit.datasets.arrays import Part, take_where
+from nstkit.datasets.arrays import Dataset, Part, take_where
+
+
+def altered(data: Dataset, *, train_fraction: float, label_noise: float, seed: int) -> Dataset:
+    """Return the data set with a share of the training pictures left out, then a share of their labels drawn anew."""
+    train = data.train
+    if train_fraction < 1:
+        train = take_fraction(train, train_fraction, seed)
+    if label_noise:
+        train = with_label_noise(train, label_noise, len(data.classes), seed)
+    return replace(data, train=train)
 
 
 def with_label_noise(part: Part, fraction: float, classes: int, seed: int) -> Part:

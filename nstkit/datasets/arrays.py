@@ -119,6 +119,11 @@ class Dataset:
                 digest.update(f"{part_name}\t{name}\t{label}\n".encode())
         return digest.hexdigest()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pictures each part has."""
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+
     def to(self, device: torch.device) -> "Dataset":
         """Return the same on a device."""
         return replace(self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device))

@@ -1,5 +1,9 @@
 """What a measurement becomes: a table on screen, scalars, pictures and the row of the table of runs."""
 
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from PIL import Image
 from tqdm import tqdm
@@ -57,6 +61,8 @@ def measure_spec(
 ) -> Quality:
     """Return the quality of a backbone by its name, with its random twin unless `--no-baseline`."""
     header, extractor, sample = read_header(spec), config.extractor, config.sample
+    if header is not None and header["config"]["dataset"] == data.name == "folder":
+        warn_of_another_split(backbone.label, header, data)
     backbone = as_measured(backbone.to(device), data, config)
     total = count_pictures(data, sample.limit) * (2 if extractor.baseline else 1)
     with tqdm(total=total, desc=backbone.label, unit="picture", disable=True if config.run.quiet else None) as bar:
@@ -71,6 +77,18 @@ def measure_spec(
             use_head=header is None or tuple(header["classes"]) == tuple(data.classes),
             baseline=random_twin(spec, factory=extractor.arch) if extractor.baseline else None,
             advance=bar.update,
+        )
+
+
+def warn_of_another_split(label: str, header: Mapping[str, Any], data: Dataset) -> None:
+    """Warn where a network of the same classes was trained on another split of class folders, as far as is known."""
+    trained = header["config"]
+    is_altered = trained.get("train_fraction") != 1 or trained.get("label_noise") or trained.get("final_fit")
+    if tuple(header["classes"]) == data.classes and not is_altered and header.get("split", data.split) != data.split:
+        warnings.warn(
+            f"{label}: these are not the parts that it was trained with. Where they hold the same pictures, some that "
+            f"it learned may be among the test pictures.",
+            stacklevel=2,
         )
 
 

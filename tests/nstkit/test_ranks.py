@@ -98,8 +98,9 @@ def words(tiny_training, monkeypatch):
 
 
 def test_two_processes_train_the_network_of_one(words, tmp_path, call_command):
+    """The two read their pictures from the disk, each its own."""
     words = (*words, "--epochs", 1, "--runs-dir", tmp_path)
-    done = launch("-m", "train_backbone", *words, "--run-name", "two")
+    done = launch("-m", "train_backbone", *words, "--run-name", "two", "--stream", "on")
     assert done.returncode == 0, done.stderr
     assert call_command(main, *words, "--run-name", "one") == 0
     one, two = (tmp_path / "train_backbone" / name for name in ("one", "two"))

@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit.datasets import files
+from nstkit.datasets.alter import altered
 from nstkit.datasets.arrays import merge_validation
 from nstkit.ranks import Ranks
 from train_backbone.augment import crop_and_flip, is_inside, partner_of, plan_epoch
@@ -97,6 +99,30 @@ def test_a_final_fit_reads_the_validation_pictures_too(data, settings):
     assert feed.batches_an_epoch == 6
     expected = [*data.train.labels.tolist(), *data.val.labels.tolist()]
     assert sorted(join(list(feed.read(0, 0, 0)))["labels"].tolist()) == sorted(expected)
+
+
+@pytest.fixture(scope="module")
+def streamed(data, on_disk, tmp_path_factory):
+    """The pictures of `data`, read from the disk."""
+    return on_disk(data, tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "alternating"])
+@pytest.mark.parametrize("alter", ["as it is", "altered", "final fit"])
+def test_pictures_on_the_disk_make_the_batches_of_those_in_memory(kind, alter, data, streamed, settings, monkeypatch):
+    monkeypatch.setattr(files, "cores", lambda: 1)  # other processes take longer to start than to read
+    change = {
+        "as it is": lambda data: data,
+        "altered": lambda data: altered(data, train_fraction=0.7, label_noise=0.5, seed=1),
+        "final fit": merge_validation,
+    }[alter]
+    config = settings(**KINDS.get(kind, {"flip": "alternating"}))
+    found, expected = (list(Feed(change(each), config, Ranks()).read(1, 2, 8)) for each in (streamed, data))
+    assert len(found) == len(expected) > 1
+    for one, two in zip(found, expected, strict=True):
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.labels, two.labels)
+        assert_same(join([one]), join([two]))
 
 
 # Progressive resolution

@@ -1,5 +1,7 @@
 """Backbones see the pictures of their own split, random ones with batch norm that is settled, also when drawn."""
 
+import dataclasses
+
 import pytest
 import torch
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import parse_backbone
+from nstkit.datasets import files
 from nstkit.quality import report
 from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import PER_TAP, Quality, measure_quality
@@ -83,3 +86,33 @@ def test_table_has_a_row_a_tap_and_the_random_value_in_brackets(has_head):
     assert tap.split() == ["relu1_1", "0.250", "(0.125)", *["0.250"] * 6]
     assert style.split() == ["style", "taps", "0.125", "(0.062)", *["0.125"] * 6]
     assert head == (["top1 0.500   top5 0.500   mean_per_class 0.500   ece 0.500"] if has_head else [])
+
+
+def test_another_split_of_the_same_classes_is_said(small_run, textures, recwarn):
+    data = dataclasses.replace(textures, name="folder")
+    trained = {"dataset": "folder", "train_fraction": 1.0, "label_noise": 0.0, "final_fit": None}
+    header = {"config": trained, "classes": list(data.classes), "split": data.split}
+    silent = [
+        header,
+        {**header, "split": "other", "config": {**trained, "train_fraction": 0.5}},
+        {**header, "split": "other", "classes": ["x", "y", "z"]},
+    ]
+    for each in silent:
+        report.warn_of_another_split("mine", each, data)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"^mine: these are not the parts .* may be among the test pictures\.$"):
+        report.warn_of_another_split("mine", {**header, "split": "other"}, data)
+
+
+def test_pictures_on_the_disk_give_the_measures_of_those_in_memory(
+    small_backbone, textures, on_disk, tmp_path, cpu, monkeypatch
+):
+    monkeypatch.setattr(files, "cores", lambda: 1)
+    streamed = on_disk(textures, tmp_path / "pictures")
+    more = {"device": cpu, "precision": "fp32", "taps": ("relu1_1",), "limit": 24}
+    found, expected = (measure_quality(small_backbone, data, **more) for data in (streamed, textures))
+    assert found.values == expected.values
+    assert torch.equal(found.confusion, expected.confusion)
+    drawn, wanted = (report.draw(small_backbone, data, found) for data in (streamed, textures))
+    assert drawn.keys() == wanted.keys()
+    assert all(picture.tobytes() == wanted[name].tobytes() for name, picture in drawn.items())
