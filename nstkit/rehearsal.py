@@ -66,7 +66,9 @@ class _Copies(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         tensor, memo = args
         if id(tensor) not in memo:
-            memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+            values = tensor.detach().clone()
+            is_parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(values, tensor.requires_grad) if is_parameter else values
         return memo[id(tensor)]
 
 
@@ -85,14 +87,17 @@ class _Meter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
             return 1.0
+        for tensor in _pytree.tree_leaves((args, kwargs)):
+            if isinstance(tensor, torch.Tensor):
+                self._note(tensor.untyped_storage(), 0)  # what nobody made here, such as weights: nor are its views
         result = func(*args, **(kwargs or {}))
         for tensor in _pytree.tree_leaves(result):
             if isinstance(tensor, torch.Tensor) and tensor.device.type == self._device.type:
-                self._count(tensor.untyped_storage())
+                self._note(tensor.untyped_storage(), tensor.untyped_storage().nbytes())
         return result
 
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = id(storage), storage.nbytes()
+    def _note(self, storage: torch.UntypedStorage, size: int) -> None:
+        key = id(storage)
         if key in self._known:
             return
         self._known.add(key)

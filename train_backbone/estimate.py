@@ -14,8 +14,13 @@ from nstkit.rehearsal import rehearse
 from train_backbone import evaluate
 from train_backbone.config import TrainConfig
 from train_backbone.feed import Batch
+from train_backbone.init_check import check_initial_weights, seen_pictures
 from train_backbone.loop import train_step
 from train_backbone.training import prepare_training
+
+LEAST_SIDE_PX = 32  # of the pictures of any data set
+CAUTIOUS_BYTES = 2**16  # for each pixel of a batch; a VGG19 takes 5000, a DenseNet121 on small pictures 45,000
+CAUTIOUS_COPIES = 16  # of the weights: gradient, AdamW's two, the average, and two snapshots of all that
 
 
 def check_training(
@@ -38,11 +43,14 @@ def check_training(
         precision: fp32, bf16 or fp16.
         device: where it trains.
     """
+    free = free_memory_bytes(device)
+    if cautious_bytes(arch, size_px, batch_size, device) < free / 2:  # finding out more takes a second
+        return
     needed = training_bytes(config, arch, size_px, batch_size, precision, device)
     if needed is not None:
         what = f"Training {arch['arch']} on batches of {batch_size:,} pictures of {size_px} px"
         advice = "Lower --batch-size, --image-size or --width, raise --accumulate, or use --precision bf16."
-        Demand(what, needed, free_memory_bytes(device), advice).check()
+        Demand(what, needed, free, advice).check()
 
 
 def training_bytes(
@@ -61,9 +69,12 @@ def training_bytes(
         return None
 
     def work() -> None:
-        with device:
-            model = build_network(dict(arch))
+        model = _build(arch, device)
         training = prepare_training(model, config, 1, arch["classes"], precision)
+        first = seen_pictures(size_px, batch_size)
+        seen = torch.rand(first, 3, size_px, size_px, device=device)
+        check_initial_weights(model, seen, torch.zeros(first, dtype=torch.long, device=device))
+        del seen
         images = torch.rand(batch_size, 3, size_px, size_px, device=device)
         batch = Batch(images, torch.zeros(batch_size, dtype=torch.long, device=device))
         for _ in range(2):  # in the second epoch there is a snapshot of the first
@@ -79,3 +90,16 @@ def training_bytes(
 
     tensors = rehearse(work, device)
     return None if tensors is None else process_bytes(tensors)
+
+
+def cautious_bytes(arch: Mapping[str, Any], size_px: int, batch_size: int, device: torch.device) -> int:
+    """Return more than a training of a network takes [bytes]; see `check_training`."""
+    if arch.get("library") == "factory":
+        return 0
+    weights = rehearse(lambda: _build(arch, device), device) or 0
+    return CAUTIOUS_COPIES * weights + max(batch_size, seen_pictures(size_px, 1)) * size_px**2 * CAUTIOUS_BYTES
+
+
+def _build(arch: Mapping[str, Any], device: torch.device) -> nn.Module:
+    with device:
+        return build_network(dict(arch))

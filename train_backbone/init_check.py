@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nstkit.backbones.batchnorm import use_batch_statistics
+from nstkit.quality import sample
 from nstkit.quality.rank import rankme
 
+ENOUGH_PICTURES = (
+    16  # for a rank above 2; more may not fit where a network is so large that it is trained on few at once
+)
 MIN_GRADIENT_RATIO = 1e-6  # plain VGG19 with PyTorch's default weights has 1e-8 and never learns; with kaiming 3e-3
 MIN_RANKME = 2.0  # the same two: 1.0 and more than 10
 ADVICE = "use --init kaiming or lsuv"
@@ -51,6 +55,11 @@ class InitReport:
     rows: tuple[LayerRow, ...]
     rankme: float
     problems: tuple[str, ...]
+
+
+def seen_pictures(size_px: int, batch_size: int) -> int:
+    """Return how many pictures of this side are enough for the check of a network that is trained on such batches."""
+    return min(sample.batch_size(size_px), max(ENOUGH_PICTURES, batch_size))
 
 
 def check_initial_weights(

@@ -16,7 +16,7 @@ from nstkit.interruption import Interruption
 from nstkit.runs import Run
 from nstkit.settings import known
 from train_backbone.config import TrainConfig
-from train_backbone.init_check import InitReport, check_initial_weights
+from train_backbone.init_check import InitReport, check_initial_weights, seen_pictures
 from train_backbone.loop import Record
 from train_backbone.session import Session, first_pictures
 
@@ -132,7 +132,8 @@ def announce(run: Run, session: Session) -> None:
     sheet = make_grid(batch.images[:64].cpu() * std + mean, nrow=8, padding=1)
     run.show_picture("image/batch", sheet.clamp(0, 1)[None])
     if training.step == 0:
-        images, labels = first_pictures(data)
+        count = seen_pictures(data.size_px, session.feed.batch_size)
+        images, labels = (values[:: max(1, len(values) // count)] for values in first_pictures(data))
         device = session.machine.device
         init_report = check_initial_weights(training.model, images.to(device), labels.to(device))
         run.show_text("init", init_table(init_report))

@@ -20,13 +20,11 @@ from nstkit.runs import choose_folder
 from train_backbone import resume
 from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
-from train_backbone.estimate import check_training
+from train_backbone.estimate import LEAST_SIDE_PX, check_training
 from train_backbone.feed import Feed
 from train_backbone.final_fit import check_fitted_data, rates_to_replay, read_fitted
 from train_backbone.model import build_model, network_arch, prefer_memory_format
 from train_backbone.training import Training, prepare_training
-
-SEEN_PICTURES = 256
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,10 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     """
     config, device = given, machine.device
     hardware.seed_everything(config.run.seed)
+    # Reading the pictures may take long, and the network alone may be too large.
+    side_px = config.data.image_size or LEAST_SIDE_PX
+    arch = network_arch(config.network, 2, side_px)
+    check_training(config.resolved(1), arch, side_px, 2, machine.precision, device)
     to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
     saved = None if to_resume is None else resume.read_saved(to_resume)
     fitted = read_fitted(config)
@@ -167,7 +169,7 @@ def first_pictures(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
 
     `--init lsuv` and the check of the initial weights look at them.
     """
-    count = min(batch_size(data.size_px, SEEN_PICTURES), len(data.train))
+    count = min(batch_size(data.size_px), len(data.train))
     order = torch.linspace(0, len(data.train) - 1, count).long()  # parts are in the order of their classes
     images, labels = next(data.train.read(order, count))
     mean, std = torch.tensor(data.mean), torch.tensor(data.std)

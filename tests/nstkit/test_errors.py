@@ -1,12 +1,15 @@
 """The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
 
+import errno
 import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
+import torch
 
-from nstkit.errors import UserError, first_line, nearest, printable, run_command
+from nstkit.errors import UserError, first_line, is_out_of_memory, nearest, printable, run_command, too_little_memory
 
 
 def _fail():
@@ -125,3 +128,42 @@ def test_error_and_warning_are_one_safe_line(capsys):
         run_command(fail)
     lines = "warning: name \\x1b[31m\\nred\nerror: no \\x1b]0;title\\x07 file\\r\\nerror: other\n"
     assert capsys.readouterr().err == lines
+
+
+OUT_OF_MEMORY = [
+    MemoryError(),
+    np._core._exceptions._ArrayMemoryError((2, 2), np.dtype("uint8")),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("could not create a memory object"),
+    RuntimeError("std::bad_alloc"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+def test_too_little_memory_is_one_line_whoever_says_it(error, capsys, monkeypatch, user_error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("sys.argv", ["transfer"])
+    with pytest.raises(SystemExit) as ended:
+        run_command(fail)
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: too little memory. What was finished before is saved.")
+    assert printed.count("\n") == 1
+    with user_error("it does not fit"), too_little_memory("it does not fit"):
+        fail()
+    monkeypatch.setattr("sys.argv", ["transfer", "--debug"])
+    with pytest.raises(type(error)):
+        run_command(fail)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("sizes do not fit"), OSError(errno.ENOENT, "No such file"), ValueError()]
+)
+def test_other_errors_are_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
+    with pytest.raises(type(error)), too_little_memory("it does not fit"):
+        raise error

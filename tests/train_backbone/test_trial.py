@@ -99,3 +99,12 @@ def test_profile_writes_a_trace_and_says_what_the_steps_spend_their_time_on(try_
         assert re.search(rf"^{part} +\d+\.\d ms a step on the CPU$", out, re.MULTILINE)
     assert names.count("optimizer") == 3
     assert f"trace: {folder / 'trace.json'}" in out
+
+
+@pytest.mark.parametrize("words", [("--width", 50), ("--batch-size", 80, "--width", 30, "--image-size", 512)])
+def test_dry_run_says_that_a_training_does_not_fit(words, try_out):
+    code, out, error = try_out("--dry-run", *words)
+    assert code == 0
+    assert out.startswith("memory              Training vgg11 ")
+    assert "of memory, and" in out
+    assert error == ""

@@ -118,3 +118,12 @@ def test_mistake_as_seen_from_the_shell(command, tmp_path):
     assert done.stdout == ""
     assert done.stderr == "error: not allowed: --lr 0.0 (above 0).\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_painting_too_large_for_the_memory_is_refused_before_there_is_a_run(call_command, capsys, tmp_path):
+    assert call_command(main, *QUICK, "--size", 2_000_000, "--runs-dir", tmp_path / "runs") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: Painting 2000000 px with carried takes about")
+    assert "TiB of memory" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

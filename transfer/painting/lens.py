@@ -10,6 +10,7 @@ are here.
 """
 
 import functools
+import math
 from collections.abc import Iterable
 
 import torch
@@ -95,7 +96,7 @@ def channel_scales(
     device = backbone.mean.device
     sums: dict[str, list[Tensor]] = {name: [] for name in taps}
     for picture in _fixed_pictures():
-        image = picture.to(device)
+        image = to_tensor(picture, GAUGE_PX).to(device)
         with autocast(device, precision):
             features = backbone.features(image, sums)
         for name, maps in features.items():
@@ -105,15 +106,14 @@ def channel_scales(
 
 
 @functools.cache
-def _fixed_pictures() -> tuple[Tensor, ...]:
-    pictures = [Image.fromarray(image) for image in load_sample_images().images] + [sample_style()]
-    return tuple(to_tensor(picture, GAUGE_PX) for picture in pictures)
+def _fixed_pictures() -> tuple[Image.Image, ...]:
+    return (*map(Image.fromarray, load_sample_images().images), sample_style())
 
 
 def _floor(mean: Float[Tensor, " c"]) -> float:
     """Return a share of the median of the channels that are alive; 1 where all are dead."""
-    alive = mean[mean > 0]
-    return FLOOR * float(alive.median()) if len(alive) else 1.0
+    median = float(mean.where(mean > 0, torch.nan).nanmedian())
+    return 1.0 if math.isnan(median) else FLOOR * median
 
 
 def softmax_smooth(features: Float[Tensor, "b c h w"], temperature: float = 1.0) -> Float[Tensor, "b c h w"]:

@@ -201,3 +201,21 @@ def test_picture_that_the_system_refuses_is_tried_again_the_next_time(tmp_path, 
             load_folder(tmp_path, 8, stream)
     data = load_folder(tmp_path, 8, stream)
     assert sum(map(len, (data.train, data.val, data.test))) == 60
+
+
+@pytest.mark.parametrize("stream", ["off", "on"])
+def test_too_little_memory_calls_no_picture_broken(tmp_path, monkeypatch, stream, fill):
+    fill(tmp_path, count=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_picture", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            load_folder(tmp_path, 8, stream)
+    data = load_folder(tmp_path, 8, stream)
+    assert sum(map(len, (data.train, data.val, data.test))) == 15
+
+
+def test_pictures_that_do_not_fit_are_refused_before_they_are_read(tmp_path, monkeypatch, user_error, fill):
+    fill(tmp_path, count=5)
+    monkeypatch.setattr(files, "read_picture", lambda *_: pytest.fail("read"))
+    with user_error("Keeping 15 pictures of 1000000 px takes about 82 TiB", "are free", "--image-size", "--stream on"):
+        load_folder(tmp_path, 1_000_000, "off")

@@ -19,6 +19,7 @@ TAPS = {"style_taps": ("relu1_1", "relu2_1"), "content_taps": ("relu3_1",)}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, draw_picture):
     """Smaller pictures, and no painting drawn for each objective."""
+    lens._fixed_pictures.cache_clear()
     monkeypatch.setattr(lens, "GAUGE_PX", 64)
     monkeypatch.setattr(lens, "sample_style", lambda: draw_picture((64, 64), seed=9))
 

@@ -86,6 +86,23 @@ def test_cell_that_cannot_be_painted_is_a_row_with_its_reason(words, tmp_path, c
     assert len(list((tmp_path / "runs" / "study" / "it" / "cells").glob("*.json"))) == 4
 
 
+def test_cell_that_the_memory_is_too_small_for_does_not_end_the_study(
+    words, tmp_path, call_command, monkeypatch, capsys
+):
+    paint = grid.paint
+
+    def fail_for_pixels(scene, backbone, settings, *more):
+        if settings.optimization.canvas == "pixels":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate ...")
+        return paint(scene, backbone, settings, *more)
+
+    monkeypatch.setattr(grid, "paint", fail_for_pixels)
+    assert call_command(main, *words) == 1
+    assert "4 of 8 cells could not be painted" in capsys.readouterr().err
+    rows = read_rows(tmp_path / "runs" / "study" / "it")
+    assert ["too little memory" in row["error"] for row in rows] == [row["variant"] == "pixels" for row in rows]
+
+
 def test_judges_are_the_same_for_every_cell(words, trained_run, tmp_path, call_command):
     given = [
         *words,

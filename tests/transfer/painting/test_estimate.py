@@ -1,0 +1,103 @@
+"""The estimate of a painting grows as paintings do, and only what surely does not fit is refused."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+
+import nstkit
+from nstkit.errors import UserError
+from nstkit.memory import BASE_BYTES
+from transfer.painting import estimate, loop
+from transfer.painting.estimate import check_painting, painting_bytes
+from transfer.painting.loop import paint
+from transfer.painting.scene import Scene
+from transfer.painting.settings import PaintSettings
+
+GIB = 2**30
+
+
+@pytest.fixture(scope="module")
+def carried():
+    """The network that the package carries."""
+    return nstkit.load_backbone("carried")
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """Resolved ones of one scale."""
+    return PaintSettings.of(precision="fp32", scales=1).resolved()
+
+
+def needed(backbone, settings, *size, style=None):
+    """Return what tensors take, of a content picture of this size."""
+    total = painting_bytes(size, style or size, backbone, settings, torch.device("cpu"))
+    assert total is not None
+    return total - BASE_BYTES
+
+
+def test_it_grows_with_the_area(carried, settings):
+    small = needed(carried, settings, 256, 256)
+    assert needed(carried, settings, 16_000, 16_000) / small == pytest.approx(62.5**2, rel=0.05)
+
+
+def test_all_that_takes_memory_is_seen(carried, settings):
+    usual = needed(carried, settings, 256, 256)
+    longer = needed(carried, settings.changed(history=90), 256, 256)
+    assert longer - usual == pytest.approx(1.2 * 60 * 2 * 12 * 256**2, rel=0.01)
+    assert needed(carried, settings.changed(history=90, steps=20), 256, 256) < usual  # it never has more than steps
+    half = needed(carried, settings.changed(precision="bf16"), 256, 256)
+    assert usual - half > 0.1 * (usual - 1.2 * 30 * 2 * 12 * 256**2)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"gauge": "canonical"}, {"smoothing": "softmax", "octaves": 2, "loss": "gatys"}, {"init": "x.png"},
+                {"jitter": 3, "optimizer": "adam", "average": 0.9}, {"equalize": "gradient", "line_search": "wolfe"},
+                {"canvas": "pixels", "optimizer": "sgd", "init": "noise", "normalize_gradients": True}]
+)  # fmt: skip
+def test_every_way_to_paint_can_be_estimated(carried, settings, changes):
+    assert needed(carried, settings.changed(**changes), 64, 96, style=(96, 64)) > 0
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn@random", "convnext_atto@random"])
+def test_other_networks_can_be_estimated_and_stay_as_they_are(name, settings):
+    backbone = nstkit.load_backbone(name)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert needed(backbone, settings, 96, 128) > 0
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+    features = backbone.features(torch.rand(1, 3, 96, 128), backbone.style_taps)
+    assert all(torch.isfinite(maps).all() for maps in features.values())
+
+
+@pytest.mark.parametrize(("free", "what"), [(1, "refused"), (10, "warned"), (5000, "nothing")])
+def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, settings, monkeypatch, free, what):
+    # 4000 x 3000 px take about 11 GiB with a history of 3.
+    monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: free * GIB)
+    settings = settings.changed(history=3)
+    sizes = ((3000, 4000), (3000, 4000))
+    if what == "refused":
+        with pytest.raises(UserError, match=r"Painting 4000 px with carried .* 1 GiB are free\. --size \d+ would fit"):
+            check_painting(*sizes, carried, settings, torch.device("cpu"))
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_painting(*sizes, carried, settings, torch.device("cpu"))
+    assert [("It may just fit" in str(each.message)) for each in caught] == [True] * (what == "warned")
+
+
+def test_memory_that_ends_within_a_pyramid_is_one_line_with_the_size_that_went_well(carried, monkeypatch):
+    build = loop.build_canvas
+
+    def fail_when_large(kind, start):
+        if start.shape[3] > 100:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: ...")
+        return build(kind, start)
+
+    monkeypatch.setattr(loop, "build_canvas", fail_when_large)
+    picture = torch.rand(1, 3, 160, 192)
+    settings = PaintSettings.of(precision="fp32", scales=2, steps=2).resolved()
+    with pytest.raises(UserError, match=r"to paint 192 x 160 px. Use --size 96, up to which it went well"):
+        paint(Scene(picture, picture), carried, settings)
+    with pytest.raises(UserError, match=r"to paint 192 x 160 px. Use a smaller --size"):
+        paint(Scene(picture, picture), carried, replace(settings, optimization=settings.optimization.changed(scales=1)))
