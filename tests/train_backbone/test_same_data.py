@@ -87,7 +87,7 @@ def test_auto_refuses_other_pictures_and_another_name_begins_anew(train, class_f
     assert capsys.readouterr().err.startswith(
         f"error: --resume {folders[0]}: that run was trained on other data: 87 tr"
     )
-    code, folders = train(*words, "--run-name", "b", cut_at=2)
+    code, folders = train(*words, "--run-name", "b", cut_at=12)
     assert (code, [folder.name for folder in folders]) == (130, ["a", "b"])
 
 
