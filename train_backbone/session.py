@@ -16,6 +16,7 @@ from nstkit.hardware import Machine
 from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
 from nstkit.runs import choose_folder
+from nstkit.settings import NotAllowed, as_word
 from train_backbone import resume
 from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
@@ -71,10 +72,14 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
         data = read_data(config).to(device)
     feed = Feed(data, config, ranks)
     check_batch(config, feed.batch_size, ranks.count)
+    if smaller := [side for side in config.augmentation.progressive if side > data.size_px]:
+        raise NotAllowed([f"--progressive {as_word(smaller)} (at most the {data.size_px} px of the pictures)"])
     if replayed is not None:
         config = config.changed(epochs=len(replayed))
         replayed = replayed if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
-    config = config.resolved(feed.batches_an_epoch).changed(**machine.settings, image_size=data.size_px)
+    config = config.resolved(feed.batches_an_epoch, feed.batch_size).changed(
+        **machine.settings, image_size=data.size_px
+    )
     feed = dataclasses.replace(feed, config=config)
     arch = network_arch(config.network, len(data.classes), data.size_px)
     check_training(config, arch, data.size_px, feed.batch_size // ranks.count, machine.precision, device)
