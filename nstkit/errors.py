@@ -9,6 +9,7 @@ import difflib
 import errno
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,11 @@ OUT_OF_MEMORY = (
     *("out of memory", "can't allocate memory", "not enough memory", "could not create a memory object"),
     *("cannot allocate memory", "status_alloc_failed", "bad_alloc", "std::length_error"),
 )
+UNUSABLE = (  # what is wrong with a place that the user named, or with the machine, and never with our code
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EISDIR),
+    *(errno.EIO, errno.EDQUOT, errno.ENODEV, errno.ENXIO),
+)
+LONGEST_WORD = 300  # characters of a name or number that a message shows
 SMALLER = "Take smaller pictures (--size, --image-size), a smaller --batch-size, --precision bf16 or another network."
 
 
@@ -91,6 +97,17 @@ def printable(text: object) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text))
 
 
+def as_line(message: object) -> str:
+    """Return a message as a line that can be read on a terminal: printable, the middle of endless words left out.
+
+    Example:
+        >>> len(as_line("not a number: " + "9" * 100_000))
+        217
+    """
+    cut = LONGEST_WORD // 3
+    return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:cut]}...{word[0][-cut:]}", printable(message))
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main` and leave with the exit codes of this module's docstring.
 
@@ -108,7 +125,7 @@ def run_command(main: Callable[[], None]) -> None:
     except UserError as error:
         if "--debug" in sys.argv:
             raise
-        print(f"error: {printable(error)}", file=sys.stderr)
+        print(f"error: {as_line(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; what was finished is saved", file=sys.stderr)
@@ -117,14 +134,22 @@ def run_command(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        is_disk_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if "--debug" in sys.argv or not (is_disk_full or is_out_of_memory(error)):
+        message = _of_the_machine(error)
+        if "--debug" in sys.argv or message is None:
             raise
-        if is_disk_full:
-            print("error: the disk is full. What was saved before is whole; make room and resume.", file=sys.stderr)
-        else:
-            print(f"error: too little memory. What was finished before is saved. {SMALLER}", file=sys.stderr)
+        print(f"error: {as_line(message)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """Return the line for an error that no mistake of ours can cause, None for any other."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full. What was saved before is whole; make room and resume."
+    if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}. Name another place, or mend this one."
+    if is_out_of_memory(error):
+        return f"too little memory. What was finished before is saved. {SMALLER}"
+    return None
 
 
 def _show_warning(
@@ -135,4 +160,4 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    print(f"warning: {printable(message)}", file=sys.stderr)
+    print(f"warning: {as_line(message)}", file=sys.stderr)

@@ -9,17 +9,16 @@ The folder loads in `python -m transfer`, and in timm as `local-dir:DIR` where t
 """
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import tyro
 
-from nstkit.config import as_typed, read_command_line
+from nstkit.config import as_typed, parse
 from nstkit.errors import UserError, run_command
 from nstkit.model_card import ABOUT_PLACES, model_card
-from nstkit.settings import Settings
+from nstkit.settings import Settings, as_word
 
 EXAMPLES = """
   python -m nstkit.export runs/train_backbone/RUN --to my_backbone
@@ -50,9 +49,10 @@ class DescribesItself(Protocol):
 
 def main() -> None:
     """Parse, read, fold, write."""
-    config = read_command_line(ExportConfig, "nstkit.export", sys.argv[1:], EXAMPLES)
+    config = parse(ExportConfig, "nstkit.export", examples=EXAMPLES)
     from nstkit.checkpoint import read_checkpoint
 
+    check_target(config.to)
     path = config.checkpoint / "ckpt.pt" if config.checkpoint.is_dir() else config.checkpoint
     content = read_checkpoint(path)
     export(content, config.to, half=config.precision == "fp16")
@@ -60,6 +60,18 @@ def main() -> None:
     if content["arch"].get("library") == "factory":
         words += f" --arch {content['arch']['arch']}"
     print(f"exported: {config.to}\npaint:    {as_typed(words)}")
+
+
+def check_target(folder: Path) -> None:
+    """Raise `UserError` for a folder that holds something else than an earlier export."""
+    if folder.is_dir() and not is_exported(folder) and (found := sorted(path.name for path in folder.iterdir())):
+        raise UserError(f"--to {as_word(folder)}: holds {as_word(found[0])} and no export. Give a new or empty folder.")
+
+
+def is_exported(folder: Path) -> bool:
+    """Return whether a folder is one that this command has written."""
+    config = folder / "config.json"
+    return config.is_file() and '"nstkit"' in config.read_text(errors="replace")
 
 
 def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:

@@ -6,7 +6,6 @@ Nothing that a file names is run, and no network is built.
 import itertools
 import math
 import re
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from nstkit.config import as_typed, read_command_line
+from nstkit.annotations import path_of
+from nstkit.config import as_typed, parse
 from nstkit.errors import UserError, printable, run_command
+from nstkit.export import is_exported
 from nstkit.model_card import command, rounded
 from nstkit.settings import Settings
 
@@ -65,7 +66,7 @@ class InfoConfig(Settings):
 
 def main() -> None:
     """Parse, read, print."""
-    config = read_command_line(InfoConfig, "nstkit.info", sys.argv[1:], EXAMPLES)
+    config = parse(InfoConfig, "nstkit.info", examples=EXAMPLES)
     for name, value in describe(config.file).items():
         lines = textwrap.wrap(printable(value), WIDTH - 12, break_long_words=False, break_on_hyphens=False) or [""]
         print(f"{name + ':':<12}" + ("\n" + " " * 12).join(lines))
@@ -83,11 +84,11 @@ def describe(path: Path) -> dict[str, str]:
     from nstkit.checkpoint import FORMAT, read_checkpoint
     from nstkit.torchfile import read_torch_file
 
-    path = CARRIED if str(path) == "carried" else path.expanduser()
+    path = CARRIED if str(path) == "carried" else path_of(path)
     file = _weights_in(path)
     content: Any = read_safetensors(file) if file.suffix == ".safetensors" else read_torch_file(file)
     header = {"file": f"{file} ({_file_size(file)})"}
-    if file.suffix == ".safetensors" and _is_exported(file.parent):
+    if file.suffix == ".safetensors" and is_exported(file.parent):
         facts = read_exported(file.parent)
         return {**header, "kind": "exported folder of nstkit", **_own(facts, content, file.parent)}
     if isinstance(content, dict) and content.get("format") == FORMAT:
@@ -109,11 +110,6 @@ def _weights_in(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise UserError(f"{path}: this folder holds neither model.safetensors nor ckpt.pt. Give a weights file.")
-
-
-def _is_exported(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.is_file() and '"nstkit"' in config.read_text(errors="replace")
 
 
 def _own(content: dict[str, Any], weights: "dict[str, Tensor]", path: Path) -> dict[str, str]:

@@ -6,10 +6,14 @@ from typing import Annotated, Literal, get_args
 
 from annotated_types import Interval
 
+from nstkit.annotations import COUNTS, COUNTS_OR_0, LONGEST_PX, SEEDS
 from nstkit.backbones.spec import Arch, Head, Init, Norm
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.datasets.names import Background, DatasetName, Protocol, Stream
-from nstkit.settings import NotAllowed, Settings
+from nstkit.errors import UserError
+from nstkit.settings import NotAllowed, Settings, as_word, flag_of
+from nstkit.settings_file import NAMES_CODE
+from nstkit.unused import OnlyWith
 from train_backbone.presets import Preset
 
 Schedule = Literal["plateau", "cosine", "onecycle"]
@@ -24,24 +28,24 @@ EXAMPLES = """
   torchrun --nproc-per-node 2 -m train_backbone    # on two GPUs
 """
 
-AtLeast0 = Annotated[float, Interval(ge=0)]
 Share = Annotated[float, Interval(ge=0, le=1)]
-ShareBelow1 = Annotated[float, Interval(ge=0, lt=1)]
-Count = Annotated[int, Interval(ge=1)]
-CountOr0 = Annotated[int, Interval(ge=0)]
-SmallSidePx = Annotated[int, Interval(ge=8)]
+Strength = Annotated[float, Interval(ge=0, le=1e3)]
+CountOr0 = Annotated[int, COUNTS_OR_0]
+SmallSidePx = Annotated[int, Interval(ge=8, le=LONGEST_PX)]
+IN_A_RUN = OnlyWith("overfit_batch", (False,))
+OF_CALTECH101 = OnlyWith("dataset", ("caltech101",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings(Settings):
     """The network that is trained, and its weights before the first step."""
 
-    arch: str = "vgg19"
+    arch: Annotated[str, NAMES_CODE] = "vgg19"
     """Which network: vgg11, vgg13, vgg16 or vgg19, any network of timm by its name, or package.module:function, your
     own code, which is called with num_classes=N."""
     norm: Norm = "batch"
     """Whether a VGG has batch norm behind each convolution or, as in its paper, none."""
-    width: Annotated[float, Interval(ge=0.01)] = 1.0
+    width: Annotated[float, Interval(ge=0.01, le=100)] = 1.0
     """Multiplies the channels of a VGG's layers, which are 64 to 512."""
     head: Head = "gap"
     """What a VGG ends in: global average pooling and one linear layer (gap), or the three linear layers with dropout of
@@ -59,17 +63,17 @@ class DataSettings(Settings):
     dataset: DatasetName = "cifar100"
     """Which pictures. folder reads DATA_DIR/train/<class>/ or DATA_DIR/<class>/. patterns draws 12 classes by code and
     needs no download."""
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, OnlyWith("dataset", ("cifar100", "caltech101", "folder"))] = Path("data")
     """Folder that holds cifar100/ and caltech101/. With `--dataset folder` it is the folder of class folders itself."""
-    image_size: Annotated[int | None, Interval(ge=32)] = None
+    image_size: Annotated[int | None, Interval(ge=32, le=LONGEST_PX)] = None
     """Side of the square training pictures [px]. None means 32, for folder 64, for caltech101 128."""
-    protocol: Protocol = "30-per-class"
+    protocol: Annotated[Protocol, OF_CALTECH101] = "30-per-class"
     """How Caltech101 is split: so many training pictures of each class, or 80 % of all."""
-    split_seed: CountOr0 = 0
+    split_seed: Annotated[int, SEEDS, OF_CALTECH101] = 0
     """Which of Caltech101's random splits is used."""
-    background: Background = "drop"
+    background: Annotated[Background, OF_CALTECH101] = "drop"
     """Whether Caltech101's folder BACKGROUND_Google is left out or is a class like the others."""
-    stream: Stream = "auto"
+    stream: Annotated[Stream, OnlyWith("dataset", ("caltech101", "folder"))] = "auto"
     """Whether pictures of class folders are read from the disk whenever they are needed (on) or kept in memory (off).
     auto reads them from the disk where memory is too small."""
     train_fraction: Annotated[float, Interval(gt=0, le=1)] = 1.0
@@ -82,33 +86,34 @@ class DataSettings(Settings):
 class RecipeSettings(Settings):
     """How long the network learns, in which steps, at which rate."""
 
-    epochs: Count = 100
+    epochs: Annotated[int, COUNTS, IN_A_RUN, OnlyWith("final_fit", (None,))] = 100
     """How many times all training pictures are shown."""
-    max_steps: Annotated[int | None, Interval(ge=1)] = None
+    max_steps: Annotated[int | None, COUNTS, IN_A_RUN] = None
     """Ends the training after this many optimizer steps, if the epochs take more."""
-    batch_size: Annotated[int, Interval(ge=2)] = 128
+    batch_size: Annotated[int, Interval(ge=2, le=10**9)] = 128
     """Pictures in a step, over all processes together."""
-    accumulate: Count = 1
+    accumulate: Annotated[int, COUNTS] = 1
     """Into how many parts the pictures of a step are divided. They are computed one after another, in less memory."""
-    lr: Annotated[float | None, Interval(gt=0)] = None
-    """Highest learning rate. None means 1e-3 with batch norm and 1e-4 / WIDTH without, times sqrt(BATCH_SIZE / 128)."""
-    weight_decay: AtLeast0 = 0.05
+    lr: Annotated[float | None, Interval(gt=0, le=1e3)] = None
+    """Highest learning rate. None means 1e-3 with batch norm and 1e-4 / WIDTH without, times sqrt(BATCH_SIZE / 128),
+    where a data set that is smaller than a batch is the batch."""
+    weight_decay: Strength = 0.05
     """AdamW's decoupled decay of the weights of convolutions and linear layers. Biases and norms do not decay."""
-    schedule: Schedule = "plateau"
+    schedule: Annotated[Schedule, IN_A_RUN] = "plateau"
     """How the learning rate goes on after its warm-up. plateau multiplies it by 0.3 whenever the smoothed validation
     top-1 stalls. cosine and onecycle lower it step by step."""
-    warmup_epochs: AtLeast0 = 2.0
+    warmup_epochs: Annotated[float, Interval(ge=0, le=1e9), IN_A_RUN, OnlyWith("schedule", ("plateau", "cosine"))] = 2.0
     """Epochs in which the learning rate rises linearly. onecycle has a rise of its own."""
-    patience: Annotated[int | None, Interval(ge=0)] = None
+    patience: Annotated[int | None, COUNTS_OR_0, IN_A_RUN, OnlyWith("schedule", ("plateau",))] = None
     """Epochs without progress before plateau lowers the rate. None means EPOCHS / 15, at least 2."""
-    early_stop: Annotated[int | None, Interval(ge=1)] = None
+    early_stop: Annotated[int | None, COUNTS, IN_A_RUN] = None
     """Ends the training after this many epochs without a better validation top-1. None never does."""
-    clip: AtLeast0 = 1.0
+    clip: Annotated[float, Interval(ge=0, le=1e9)] = 1.0
     """Highest norm of the gradient; a longer one is scaled down to it. 0 leaves every gradient as it is."""
-    ema: Annotated[float | None, Interval(ge=0, lt=1)] = None
+    ema: Annotated[float | None, Interval(ge=0, lt=1), IN_A_RUN] = None
     """Decay per step of the running average of the weights, which is what is measured and saved. 0 measures and saves
     the weights themselves. None averages over about 2 % of the run."""
-    label_smoothing: ShareBelow1 = 0.1
+    label_smoothing: Annotated[float, Interval(ge=0, lt=1), IN_A_RUN] = 0.1
     """Share of the target that is spread over all classes."""
 
     def __post_init__(self) -> None:
@@ -124,9 +129,9 @@ class AugmentationSettings(Settings):
 
     flip: Flip = "random"
     """Whether half of the pictures are mirrored at random, or each picture in every second epoch."""
-    mixup: AtLeast0 = 0.0
+    mixup: Strength = 0.0
     """Alpha of mixup, which blends pairs of pictures. 0 is off."""
-    cutmix: AtLeast0 = 0.0
+    cutmix: Strength = 0.0
     """Alpha of CutMix, which pastes a box of one picture into another. 0 is off. Beside mixup, each picture gets one of
     the two."""
     erasing: Share = 0.0
@@ -148,22 +153,29 @@ class TrialSettings(Settings):
     profile: bool = False
     """Write a trace of 20 steps and print what they spend their time on."""
 
+    def __post_init__(self) -> None:
+        """Refuse two trials at once."""
+        super().__post_init__()
+        asked = [flag_of(name) for name, value in self.flat().items() if value]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)} each end the command. Give one of them.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressSettings(Settings):
     """How a training is kept alive, saved, continued, repeated and measured."""
 
-    retries: CountOr0 = 3
+    retries: Annotated[int, COUNTS_OR_0, IN_A_RUN] = 3
     """How often a network that died or became NaN is taken back to the end of the last epoch and goes on at 0.3 times
     the rate. With 0 it is left to itself."""
-    save_every: AtLeast0 = 300.0
+    save_every: Annotated[float, Interval(ge=0, le=1e9), IN_A_RUN] = 300.0
     """Seconds between two saves of last.pt within an epoch. It is also saved after every epoch."""
     resume: str | None = None
     """Folder of the run to continue. auto means the newest unfinished run of the same settings, or else a new one."""
     final_fit: Path | None = None
     """Folder of a finished run of the same recipe. It is repeated on training and validation pictures together, and the
     learning rate drops when it dropped there."""
-    keep_epochs: tuple[CountOr0, ...] = ()
+    keep_epochs: Annotated[tuple[CountOr0, ...], IN_A_RUN] = ()
     """Epochs after which a small checkpoint is kept and measured, for studies. 0 keeps the initial weights."""
     quality: bool = True
     """At the end, measure probes, ranks and activity of the taps, beside those of a random network."""
@@ -196,8 +208,21 @@ class TrainConfig(CommandConfig):
     trial: TrialSettings = TrialSettings()
     run: TrainRunSettings = TrainRunSettings()
 
-    def resolved(self, steps_an_epoch: int) -> "TrainConfig":
-        """Return the settings with every None that depends on others filled in."""
+    def __post_init__(self) -> None:
+        """Refuse epochs to keep that there will not be."""
+        super().__post_init__()
+        epochs, kept = self.recipe.epochs, self.progress.keep_epochs
+        if self.progress.final_fit is None and max(kept, default=0) > epochs:  # it takes the epochs of that run
+            raise NotAllowed([f"--keep-epochs {as_word(kept)} (0 to {epochs}, the --epochs)"])
+
+    def resolved(self, steps_an_epoch: int, batch_size: int | None = None) -> "TrainConfig":
+        """Return the settings with every None that depends on others filled in.
+
+        Args:
+            steps_an_epoch: whole batches.
+            batch_size: pictures in a step where the data set is smaller than the batch that was asked for.
+        """
+        batch_size = self.recipe.batch_size if batch_size is None else batch_size
         network, recipe = self.network, self.recipe
         steps = min(recipe.epochs * steps_an_epoch, recipe.max_steps or recipe.epochs * steps_an_epoch)
         is_ours = network.arch in OUR_ARCHS
@@ -205,7 +230,7 @@ class TrainConfig(CommandConfig):
         horizon = max(10.0, min(0.02 * steps, 2000.0))  # an average longer than the run would ruin it
         return self.changed(
             init=network.init or ("kaiming" if is_ours else "default"),
-            lr=recipe.lr or base_rate * (recipe.batch_size / 128) ** 0.5,
+            lr=recipe.lr or base_rate * (batch_size / 128) ** 0.5,
             max_steps=steps,
             patience=max(2, recipe.epochs // 15) if recipe.patience is None else recipe.patience,
             ema=1 - 1 / horizon if recipe.ema is None else recipe.ema,

@@ -17,6 +17,7 @@ from nstkit.hardware import Machine
 from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
 from nstkit.runs import choose_folder
+from nstkit.settings import NotAllowed, as_word
 from train_backbone import resume
 from train_backbone.augment import normalise
 from train_backbone.config import TrainConfig
@@ -67,7 +68,7 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     # Reading the pictures may take long, and the network alone may be too large.
     side_px = config.data.image_size or LEAST_SIDE_PX
     arch = network_arch(config.network, 2, side_px)
-    check_training(config.resolved(1), arch, side_px, 2, machine.precision, device)
+    check_training(config.resolved(1, 2), arch, side_px, 2, machine.precision, device)
     to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
     saved = None if to_resume is None else resume.read_saved(to_resume)
     fitted = read_fitted(config)
@@ -77,12 +78,16 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
         resume.check_same_data(f"--resume {to_resume}", saved, data)
     feed = Feed(data, config, ranks)
     check_batch(config, feed.batch_size, ranks.count)
+    if smaller := [side for side in config.augmentation.progressive if side > data.size_px]:
+        raise NotAllowed([f"--progressive {as_word(smaller)} (at most the {data.size_px} px of the pictures)"])
     replayed = None
     if config.progress.final_fit is not None and fitted is not None:
         rates = rates_to_replay(config.progress.final_fit, fitted)
         config = config.changed(epochs=len(rates))
         replayed = rates if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
-    config = config.resolved(feed.batches_an_epoch).changed(**machine.settings, image_size=data.size_px)
+    config = config.resolved(feed.batches_an_epoch, feed.batch_size).changed(
+        **machine.settings, image_size=data.size_px
+    )
     feed = dataclasses.replace(feed, config=config)
     arch = network_arch(config.network, len(data.classes), data.size_px)
     check_training(config, arch, data.size_px, feed.batch_size // ranks.count, machine.precision, device)

@@ -19,7 +19,8 @@ from nstkit.errors import UserError
 from nstkit.hardware import choose_machine
 from nstkit.pictures.tensors import as_image, to_picture
 from nstkit.settings import check_names
-from transfer.config import NetworkSettings, PictureSettings
+from nstkit.unused import warn_of_unused
+from transfer.config import NetworkSettings, PictureSettings, TransferConfig
 from transfer.painting.estimate import check_painting
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
@@ -55,7 +56,7 @@ def stylize(
     content: Picture | Array | str | Path | None,
     style: Picture | AnyPicture | None,
     *,
-    backbone: str | Backbone = "carried",
+    backbone: str | Path | Backbone = "carried",
     mode: Mode = "transfer",
     size: int = 512,
     init: AnyPicture | None = None,
@@ -176,6 +177,8 @@ def stylize(
     check_names(unknown, {**values, "backbone": backbone, "init": init})
     settings = PaintSettings.of(**painting, init=start_word)
     pictures = PictureSettings(mode=mode, size=size)
+    given = {**values, **settings.flat()}
+    warn_of_unused(TransferConfig, given, {**given, **settings.resolved(mode, size).flat()})
     if (content is None) != (mode == "texture") or (style is None) != (mode == "content"):
         raise UserError(f"mode {mode}: {NEEDED[mode]}.")
     scene = Scene(
@@ -199,7 +202,7 @@ def stylize(
 NOT_SETTINGS = ("content", "style", "backbone", "init", "unknown")
 
 
-def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:
+def loaded(backbone: str | Path | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:
     """Return a backbone on a device: loaded by name, or the caller's own, which stays where it is.
 
     Args:
@@ -210,7 +213,7 @@ def loaded(backbone: str | Backbone, network: NetworkSettings, device: torch.dev
     Raises:
         UserError: where a loaded backbone would have to be changed, or one cannot be loaded.
     """
-    if isinstance(backbone, str):
+    if isinstance(backbone, (str, Path)):
         return load_backbone(backbone, **network.loading).to(device)
     if not isinstance(backbone, Backbone):
         raise UserError(

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from nstkit.annotations import LONGEST_PX
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings
+from nstkit.settings_file import NAMES_CODE
+from nstkit.unused import OnlyWith
 from transfer.painting.settings import LossSettings, Mode, OptimizationSettings, PaintSettings
 
 EXAMPLES = """
@@ -36,7 +39,7 @@ class PictureSettings(Settings):
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     out: Path | None = None
     """Also write the result here: a picture file, or a folder where there are several results."""
-    size: Annotated[int, Interval(ge=32)] = 512
+    size: Annotated[int, Interval(ge=32, le=LONGEST_PX)] = 512
     """Longer side of the result and of the style [px]."""
 
     def __post_init__(self) -> None:
@@ -54,7 +57,7 @@ class NetworkSettings(Settings):
     backbone: tuple[str, ...] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3,
     vgg19@weights.safetensors; NAME is ours (vgg11 to vgg19, _bn), timm's or torchvision's. One run each."""
-    arch: str | None = None
+    arch: Annotated[str | None, NAMES_CODE] = None
     """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
     list_taps: bool = False
     """Print the layers of the network(s), as they see the first content picture, and stop."""
@@ -86,10 +89,10 @@ class NetworkSettings(Settings):
 class JudgingSettings(Settings):
     """Which networks judge the pictures."""
 
-    judge: tuple[str, ...] = ()
+    judge: Annotated[tuple[str, ...], OnlyWith("mode", ("transfer",))] = ()
     """Network(s) that judge the pictures, as after --backbone; never the one that painted. None given = those of
     ImageNet VGG19 and SqueezeNet that lie on this machine, and the carried one. The word none = no judging."""
-    judge_style: tuple[Path, ...] = ()
+    judge_style: Annotated[tuple[Path, ...], OnlyWith("mode", ("transfer",))] = ()
     """Picture(s) or folder(s) of other styles, among which a judge has to recognise the right one."""
 
 
@@ -113,6 +116,10 @@ class TransferConfig(CommandConfig):
         mode, init = self.pictures.mode, self.optimization.init
         if init is not None and init == ABSENT[mode]:
             raise UserError(f"--init {init}: --mode {mode} has no {init} picture. Give noise or grey, or a file.")
+
+    def effective(self) -> dict[str, Any]:
+        """Return the flat values by which it is seen which settings have an effect."""
+        return self.resolved().flat()
 
     @property
     def painting(self) -> PaintSettings:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from nstkit.annotations import path_of
 from nstkit.errors import UserError
 from nstkit.files import check_writable
 from nstkit.names import distinct, fit_name
@@ -101,9 +102,10 @@ def read_start(init: str, size_px: int) -> Image.Image | None:
     """
     if init in START_PICTURES:
         return None
-    if not os.path.exists(init):  # unlike Path.exists no error below a folder that may not be entered
+    path = path_of(init)
+    if not os.path.exists(path):  # unlike Path.exists no error below a folder that may not be entered
         raise UserError(f"--init {init}: no such picture. Allowed: {', '.join(START_PICTURES)}, or a picture file.")
-    return read_picture(Path(init), 2 * size_px)
+    return read_picture(path, 2 * size_px)
 
 
 def _read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:

@@ -22,7 +22,7 @@ from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
 from nstkit.torchfile import weights_only
 
 
-def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backbone:
+def load_as_is(spec: str | Path | BackboneSpec, *, factory: str | None = None) -> Backbone:
     """Return the extractor that `spec` names, unchanged, on the CPU. The global random state stays as it is.
 
     Args:
@@ -33,7 +33,7 @@ def load_as_is(spec: str | BackboneSpec, *, factory: str | None = None) -> Backb
         UserError: for an unknown name, weights that are missing, corrupt or do not fit, or a checkpoint whose factory
             was not given.
     """
-    spec = parse_backbone(spec) if isinstance(spec, str) else spec
+    spec = parse_backbone(spec) if isinstance(spec, (str, Path)) else spec
     with seeded(spec.seed):
         if spec.name is None:
             return _load_own(spec, factory)

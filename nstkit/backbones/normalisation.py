@@ -49,9 +49,9 @@ TOLERANCE = 5e-3  # weights were rounded to 8 or 16 bits on their way
 class InputSettings(Settings):
     """What weights of another program take, where their file does not say it."""
 
-    mean: tuple[float, ...] = ()
+    mean: tuple[Annotated[float, Interval(ge=-1e6, le=1e6)], ...] = ()
     """Three values that are subtracted from the channels, in their order and range. None given = the network's own."""
-    std: tuple[Annotated[float, Interval(gt=0)], ...] = ()
+    std: tuple[Annotated[float, Interval(gt=0, le=1e6)], ...] = ()
     """Three values that the channels are then divided by. None given = the network's own."""
     channel_order: ChannelOrder = "own"
     """Order of the channels that the weights take; own is what is known of the network, rgb for most."""

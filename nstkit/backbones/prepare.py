@@ -1,6 +1,7 @@
 """A backbone as the user wants it: loaded by its name, then layers swapped, its pooling, padding and colours set."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.load import load_as_is
@@ -12,7 +13,7 @@ from nstkit.errors import UserError
 
 
 def load_backbone(
-    spec: str | BackboneSpec,
+    spec: str | Path | BackboneSpec,
     *,
     pooling: Pooling = "max",
     padding: Padding = "zero",
@@ -51,7 +52,7 @@ def load_backbone(
         >>> backbone.content_taps
         ('relu4_2',)
     """
-    spec = parse_backbone(spec) if isinstance(spec, str) else spec
+    spec = parse_backbone(spec) if isinstance(spec, (str, Path)) else spec
     given = InputSettings.of(mean=tuple(mean), std=tuple(std), channel_order=channel_order, value_range=value_range)
     if given != InputSettings() and preprocess != "own":
         raise UserError(f"--preprocess {preprocess} with {given.flags}. Give one of them.")

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from nstkit.annotations import SEEDS, describe_interval, is_inside, path_of
 from nstkit.errors import UserError, printable
+from nstkit.settings import as_word
 
 Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
 Norm = Literal["batch", "none"]
@@ -76,22 +78,26 @@ def _stem(path: Path) -> str:
     return path.name
 
 
-def parse_backbone(text: str) -> BackboneSpec:
+def parse_backbone(text: str | Path) -> BackboneSpec:
     """Return the backbone that `text` names.
 
     Raises:
-        UserError: for a file that is not there, or weights that are neither `pretrained`, `random` nor a file.
+        UserError: for a file that is not there, a seed that is too large, or weights that are neither `pretrained`,
+            `random` nor a file.
 
     Example:
         >>> spec = parse_backbone("vgg19@random:3")
         >>> spec.name, spec.weights, spec.seed, spec.label
         ('vgg19', 'random', 3, 'vgg19-random3')
     """
+    text = str(text)
     if text == "carried":
         return BackboneSpec(text, None, "file", CARRIED)
     if text.startswith(TIMM_SCHEMES):
+        scheme, _, place = text.partition(":")
+        text = f"{scheme}:{path_of(place)}" if place.startswith("~") else text
         return BackboneSpec(text, text, "pretrained")
-    path = Path(text).expanduser()
+    path = path_of(text)
     if path.exists():
         return BackboneSpec(text, None, "file", _checkpoint_in(path) if path.is_dir() else path)
     name, _, weights = text.partition("@")
@@ -101,9 +107,9 @@ def parse_backbone(text: str) -> BackboneSpec:
         return BackboneSpec(text, name, "pretrained")
     if weights == "pretrained":
         return BackboneSpec(text, name, "pretrained")
-    if match := RANDOM.fullmatch(weights):
-        return BackboneSpec(text, name, "random", seed=int(match[1] or 0))
-    path = Path(weights).expanduser()
+    if (seed := random_seed(weights)) is not None:
+        return BackboneSpec(text, name, "random", seed=seed)
+    path = path_of(weights)
     if path.suffix not in WEIGHT_SUFFIXES and not path.is_file():
         raise UserError(
             f"--backbone {text}: weights '{weights}' are not known. Allowed after @: pretrained, random, random:SEED, "
@@ -112,6 +118,25 @@ def parse_backbone(text: str) -> BackboneSpec:
     if not path.is_file():
         raise UserError(f"--backbone {text}: no such weights ({path.absolute()}).")
     return BackboneSpec(text, name, "file", path)
+
+
+def random_seed(weights: str) -> int | None:
+    """Return the seed of `random[:SEED]`, None for any other text.
+
+    Raises:
+        UserError: for a seed that no generator takes.
+
+    Example:
+        >>> random_seed("random"), random_seed("random:3"), random_seed("pretrained")
+        (0, 3, None)
+    """
+    match = RANDOM.fullmatch(weights)
+    if match is None:
+        return None
+    seed = int(match[1][:20]) if match[1] else 0  # int() refuses thousands of digits
+    if not is_inside(SEEDS, seed):
+        raise UserError(f"{as_word(weights[:40])}: a seed is {describe_interval(SEEDS)}.")
+    return seed
 
 
 def split_norm(name: str) -> tuple[Arch, Norm] | None:

@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nstkit.annotations import path_of
 from nstkit.backbones.backbone import Backbone, Tap
 from nstkit.backbones.build import build_network
 from nstkit.backbones.initialise import initialise, seeded
 from nstkit.backbones.load import load_as_is, read_own
-from nstkit.backbones.spec import RANDOM, BackboneSpec
+from nstkit.backbones.spec import BackboneSpec, random_seed
 from nstkit.backbones.surgery import normalisation_of
 from nstkit.backbones.weights import load_file
 from nstkit.errors import UserError
@@ -40,7 +41,7 @@ class Swap:
         """Short name for folders and tables, such as `relu3_1..relu4_4@random3`."""
         taps = self.first if self.first == self.last else f"{self.first}..{self.last}"
         weights = self.weights.replace(":", "")
-        if Path(self.weights).expanduser().exists():
+        if path_of(self.weights).exists():
             weights = Path(self.weights).stem
         return re.sub(r"[^A-Za-z0-9._@-]+", "-", f"{taps}@{weights}")
 
@@ -113,24 +114,24 @@ def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str |
     Raises:
         UserError: for weights that are not there, or that do not fit.
     """
-    path, random = Path(text).expanduser(), RANDOM.fullmatch(text)
+    path, seed = path_of(text), random_seed(text)
     if spec.name is not None:
-        is_weights = text == "pretrained" or random is not None or path.is_file()
+        is_weights = text == "pretrained" or seed is not None or path.is_file()
         return _donor_of(load_as_is(f"{spec.name}@{text}" if is_weights else text, factory=factory))
-    if random is None and not path.is_file():
+    if seed is None and not path.is_file():
         return _donor_of(load_as_is(text, factory=factory))
     assert spec.path is not None
     arch = read_own(spec.path)["arch"]
-    with seeded(int(random[1] or 0) if random is not None else 0):
+    with seeded(seed or 0):
         network = build_network(arch, factory=factory)
-        if random is not None:
+        if seed is not None:
             initialise(network, "default" if "library" in arch else "kaiming")
     mean, std, flip_channels = backbone.mean, backbone.std, backbone.flip_channels
-    if random is None:
+    if seed is None:
         known = load_file(network, path, normalisation_of(backbone))
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (known["mean"], known["std"]))
         flip_channels = known.get("is_bgr", False)
-    return Donor(network.state_dict(), mean, std, flip_channels, is_random=random is not None)
+    return Donor(network.state_dict(), mean, std, flip_channels, is_random=seed is not None)
 
 
 def _donor_of(other: Backbone) -> Donor:

@@ -6,11 +6,14 @@ from typing import Annotated
 
 from annotated_types import Interval
 
+from nstkit.annotations import LONGEST_PX
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.datasets.names import DatasetName
 from nstkit.errors import UserError
 from nstkit.settings import Settings
+from nstkit.settings_file import NAMES_CODE
+from nstkit.unused import OnlyWith
 
 LIMIT = 10_000
 EXAMPLES = """
@@ -26,7 +29,7 @@ class ExtractorSettings(Settings):
     backbone: tuple[str, ...] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3.
     One run each."""
-    arch: str | None = None
+    arch: Annotated[str | None, NAMES_CODE] = None
     """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
     taps: tuple[str, ...] = ()
     """Layers to measure; see `python -m transfer --list-taps`. None given = the default style and content taps."""
@@ -48,11 +51,11 @@ class SampleSettings(Settings):
 
     dataset: DatasetName = "cifar100"
     """Labelled pictures; patterns is drawn and needs no download."""
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, OnlyWith("dataset", ("cifar100", "caltech101", "folder"))] = Path("data")
     """Folder that holds the data set, downloaded there once; for `folder`, the folder of class folders itself."""
-    image_size: Annotated[int | None, Interval(ge=8)] = None
+    image_size: Annotated[int | None, Interval(ge=8, le=LONGEST_PX)] = None
     """Side of the pictures [px]. None = what a checkpoint was trained on, else the data set's own."""
-    limit: Annotated[int, Interval(ge=2)] = LIMIT
+    limit: Annotated[int, Interval(ge=2, le=10**9)] = LIMIT
     """Training pictures for probe and neighbours, and half as many test pictures."""
 
 

@@ -1,6 +1,7 @@
 """The user's mistake is one line and exit code 2; an interruption is 130; a defect of ours keeps its traceback."""
 
 import errno
+import os
 import subprocess
 import sys
 import warnings
@@ -9,7 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from nstkit.errors import UserError, first_line, is_out_of_memory, nearest, printable, run_command, too_little_memory
+from nstkit.errors import (
+    UNUSABLE,
+    UserError,
+    first_line,
+    is_out_of_memory,
+    nearest,
+    printable,
+    run_command,
+    too_little_memory,
+)
 
 
 def _fail():
@@ -45,6 +55,31 @@ def test_interruption_is_code_130():
 def test_our_own_defect_is_not_taken_for_the_users_mistake():
     with pytest.raises(ZeroDivisionError):
         run_command(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("number", UNUSABLE)
+def test_place_that_cannot_be_used_is_one_line(number, capsys, monkeypatch):
+    def fail():
+        raise OSError(number, os.strerror(number), "some/where\x1b[2J")
+
+    monkeypatch.setattr("sys.argv", ["transfer"])
+    with pytest.raises(SystemExit) as ended:
+        run_command(fail)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error == f"error: some/where\\x1b[2J: {os.strerror(number)}. Name another place, or mend this one.\n"
+    monkeypatch.setattr("sys.argv", ["transfer", "--debug"])
+    with pytest.raises(OSError, match="some/where"):
+        run_command(fail)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "ours"), PermissionError("no place named")])
+def test_what_a_mistake_of_ours_can_cause_keeps_its_traceback(error):
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)):
+        run_command(fail)
 
 
 def test_a_command_that_succeeds_returns():

@@ -139,3 +139,19 @@ def test_places_are_settings_of_the_training_command():
     from train_backbone.config import TrainConfig
 
     assert set(module.ABOUT_PLACES) <= set(TrainConfig().flat())
+
+
+def test_folder_of_something_else_is_left_alone(tmp_path, monkeypatch, write_run, small_vgg, user_error):
+    write_run(tmp_path / "run", small_vgg())
+    other, empty = tmp_path / "other", tmp_path / "empty"
+    other.mkdir()
+    empty.mkdir()
+    (other / "config.json").write_text('{"mine": 1}')
+    monkeypatch.setattr("sys.argv", ["export", str(tmp_path / "run"), "--to", str(other)])
+    with user_error(f"--to {other}: holds config.json and no export. Give a new or empty folder."):
+        main()
+    assert (other / "config.json").read_text() == '{"mine": 1}'
+    for _ in range(2):  # an earlier export is written anew
+        monkeypatch.setattr("sys.argv", ["export", str(tmp_path / "run"), "--to", str(empty)])
+        main()
+    assert (empty / "model.safetensors").is_file()

@@ -115,8 +115,26 @@ def test_command_line_gives_the_settings():
     assert (config.network.arch, config.network.norm, config.data.dataset) == ("vgg13", "none", "folder")
     assert (config.recipe.schedule, config.recipe.lr, config.recipe.max_steps) == ("onecycle", 0.003, None)
     assert config.progress.resume == "auto"
-    words = "--progressive 20 24 --keep-epochs 0 3 --no-quality --ema 0 --final-fit runs/a --overfit-batch"
+    words = "--progressive 20 24 --keep-epochs 0 3 --no-quality --ema 0 --final-fit runs/a --dry-run"
     config = parse(TrainConfig, "train_backbone", words.split())
     assert (config.augmentation.progressive, config.recipe.ema) == ((20, 24), 0.0)
     assert config.progress == ProgressSettings(keep_epochs=(0, 3), final_fit=Path("runs/a"), quality=False)
-    assert config.trial == TrialSettings(overfit_batch=True)
+    assert config.trial == TrialSettings(dry_run=True)
+
+
+def test_learning_rate_is_that_of_the_batch_there_is():
+    config = TrainConfig.of(batch_size=10**6)
+    assert config.resolved(1, batch_size=512).recipe.lr == pytest.approx(2e-3)
+    assert config.resolved(1).recipe.batch_size == 10**6
+
+
+def test_epochs_to_keep_that_there_will_not_be_are_refused():
+    with pytest.raises(UserError, match=r"not allowed: --keep-epochs 0 99 \(0 to 20, the --epochs\)\."):
+        TrainConfig.of(epochs=20, keep_epochs=[0, 99])
+    TrainConfig.of(epochs=20, keep_epochs=[0, 20])
+    TrainConfig.of(epochs=20, keep_epochs=[99], final_fit="a")  # whose epochs they are
+
+
+def test_trials_are_taken_one_at_a_time():
+    with pytest.raises(UserError, match="--dry-run and --profile each end the command"):
+        TrainConfig.of(profile=True, dry_run=True)

@@ -41,6 +41,17 @@ def test_session_is_at_the_start_and_writes_nothing(config_of, machine, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_batch_larger_than_the_data_is_the_data(config_of, machine):
+    session = open_session(config_of("--batch-size", 10**9), machine, Ranks())
+    assert session.feed.batch_size == 87
+    assert session.config.recipe.lr == pytest.approx(1e-3 * (87 / 128) ** 0.5)
+
+
+def test_pictures_of_an_early_stage_are_no_larger(config_of, machine):
+    with pytest.raises(UserError, match=r"--progressive 33 64 \(at most the 32 px of the pictures\)"):
+        open_session(config_of("--progressive", 24, 32, 33, 64), machine, Ranks())
+
+
 def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, machine):
     def weights(*words):
         model = open_session(config_of(*words), machine, Ranks()).training.model

@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import FunctionType
 
 import numpy as np
@@ -153,7 +154,7 @@ WRONG = {  # settings by the message; each is what somebody typed
     "unknown settings: judge.": {"judge": ["vgg19"]},
     "unknown settings: list_taps.": {"list_taps": True},
     "unknown settings: run_name.": {"run_name": "me"},
-    "--seed -1 (0 to 9223372036854775807)": {"seed": -1},
+    "--seed -1 (at least 0)": {"seed": -1},
     "--init nose: no such picture": {"init": "nose"},
     "tap 'relu9_1' is not in": {"style_taps": ["relu9_1"]},
     "no network 'vgg91'": {"backbone": "vgg91"},
@@ -246,3 +247,17 @@ def test_gradients_that_the_caller_has_switched_off_are_computed_all_the_same(mo
     expected = stylize(*pictures, backbone=backbone, size=40, **QUICK)
     with mode():
         assert np.array_equal(stylize(*pictures, backbone=backbone, size=40, **QUICK), expected)
+
+
+def test_paths_name_networks_and_first_canvases(checkpoint, content, style, draw_picture, tmp_path):
+    draw_picture((48, 32), seed=7).save(tmp_path / "start.png")
+    by_text, by_path = (
+        stylize(content, style, backbone=kind(checkpoint), init=kind(tmp_path / "start.png"), steps=2, device="cpu")
+        for kind in (str, Path)
+    )
+    assert torch.equal(by_text, by_path)
+
+
+def test_settings_without_an_effect_are_said(backbone, content, style):
+    with pytest.warns(UserWarning, match="--history 5 is not used: it has an effect only with --optimizer lbfgs"):
+        stylize(content, style, backbone=backbone, optimizer="adam", history=5, style_taps=[], steps=1, device="cpu")

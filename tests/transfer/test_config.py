@@ -56,7 +56,7 @@ def test_all_mistakes_of_all_groups_stand_in_one_line():
         TransferConfig.of(size=3, steps=0, content_weight=-1.0, lr=-2.0, seed=-1)
     assert str(error.value) == (
         "not allowed: --size 3 (at least 32), --content-weight -1.0 (at least 0), --steps 0 (at least 1), "
-        "--lr -2.0 (above 0), --seed -1 (0 to 9223372036854775807)."
+        "--lr -2.0 (above 0), --seed -1 (at least 0)."
     )
     with pytest.raises(UserError, match="--backbone without a name"):
         TransferConfig.of(backbone=())
@@ -72,12 +72,10 @@ def test_command_line_takes_several_names_and_files():
     assert config.resolved().optimization.init in START_PICTURES
 
 
-def test_wrong_choice_ends_with_code_2_and_names_the_choices(capsys):
-    with pytest.raises(SystemExit) as end:
+def test_wrong_choice_names_the_choices():
+    with pytest.raises(UserError) as error:
         parse(TransferConfig, "transfer", ["--loss", "gram"])
-    assert end.value.code == 2
-    message = capsys.readouterr().err
-    assert all(name in message for name in WEIGHTS)
+    assert str(error.value) == f"not allowed: --loss gram ({', '.join(WEIGHTS)})."
 
 
 def test_help_shows_the_groups_and_examples(capsys):

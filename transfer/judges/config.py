@@ -6,11 +6,14 @@ from typing import Annotated
 
 from annotated_types import Interval
 
+from nstkit.annotations import COUNTS, LONGEST_PX
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings
+from nstkit.unused import OnlyWith
 
 LEAST_PX = 96
+OF_VALIDATION = OnlyWith("validate", (True,))
 EXAMPLES = """
   python -m transfer.judges result.png --content photo.jpg --style painting.jpg
   python -m transfer.judges --validate          # which judge can be trusted?
@@ -42,15 +45,15 @@ class ValidationSettings(Settings):
 
     validate: bool = False
     """Test the judges in place of judging pictures."""
-    painter: tuple[str, ...] = ()
+    painter: Annotated[tuple[str, ...], OF_VALIDATION] = ()
     """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`."""
-    published: Path | None = None
+    published: Annotated[Path | None, OF_VALIDATION] = None
     """Folder of results that count as good, named CONTENT_STYLE.jpg."""
-    pairs: Annotated[int, Interval(ge=1)] = 8
+    pairs: Annotated[int, COUNTS, OF_VALIDATION] = 8
     """Most pairs of content and style; fewer than 4 allow no verdict."""
-    size: Annotated[int, Interval(ge=LEAST_PX)] = 256
+    size: Annotated[int, Interval(ge=LEAST_PX, le=LONGEST_PX), OF_VALIDATION] = 256
     """Longer side of the pictures [px]."""
-    steps: Annotated[int, Interval(ge=1)] = 60
+    steps: Annotated[int, COUNTS, OF_VALIDATION] = 60
     """Evaluations of the loss for each painting."""
 
 

@@ -1,16 +1,29 @@
 """Which networks judge: those that the user names, or whose weights lie on this machine; never the one that painted."""
 
+import contextlib
 import filecmp
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
+from nstkit.errors import UserError
 
 HUB_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth"}
 """Names that torchvision gives the files in torch's hub folder."""
 HF_REPOSITORIES = {"vgg19": "timm/vgg19.tv_in1k"}
+
+
+@contextlib.contextmanager
+def named_by(flag: str) -> Iterator[None]:
+    """Have a mistake in a network's name blame the flag that named it, not `--backbone`."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(re.sub("^--backbone ", f"{flag} ", str(error))) from error
 
 
 def judging_specs(texts: Sequence[str] = ()) -> dict[str, BackboneSpec]:
@@ -25,7 +38,8 @@ def judging_specs(texts: Sequence[str] = ()) -> dict[str, BackboneSpec]:
     """
     if not texts:
         return local_specs()
-    specs = [parse_backbone(text) for text in texts]
+    with named_by("--judge"):
+        specs = [parse_backbone(text) for text in texts]
     return {spec.label: spec for spec in specs}
 
 
@@ -39,7 +53,7 @@ def local_specs() -> dict[str, BackboneSpec]:
 def _local_file(name: str) -> Path | None:
     """Return the file of a network's ImageNet weights, None where this machine has none."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / HUB_FILES[name]
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file no error below a folder that may not be entered
         return path
     if name in HF_REPOSITORIES:
         from huggingface_hub import try_to_load_from_cache

@@ -24,7 +24,7 @@ from transfer.judges.colour import COLOUR, HISTOGRAM
 from transfer.judges.content import CONTENT
 from transfer.judges.identification import STYLE
 from transfer.judges.network_judge import NetworkJudge, Rival
-from transfer.judges.networks import is_same_network, judging_specs
+from transfer.judges.networks import is_same_network, judging_specs, named_by
 from transfer.judges.perceptual import read_channel_weights
 from transfer.judges.picture import check_pictures, fit, is_same
 from transfer.judges.texture import GABOR, GABOR_LEAST_PX, TEXTURE
@@ -151,7 +151,9 @@ def load_panel(
     notes = tuple(f"{label} painted, so it does not judge" for label in asked if label not in kept)
     if not kept:
         notes += ("no network is left that did not paint: name another with --judge for a verdict on the style",)
+    with named_by("--judge"):
+        backbones = {label: load_backbone(spec).to(device) for label, spec in kept.items()}
     networks = tuple(
-        NetworkJudge(label, load_backbone(spec).to(device), read_channel_weights(spec)) for label, spec in kept.items()
+        NetworkJudge(label, backbone, read_channel_weights(kept[label])) for label, backbone in backbones.items()
     )
     return Panel(networks, dict(styles or {}), dict(contents or {}), notes, device)

@@ -22,9 +22,11 @@ from torch.nn import functional
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
+from nstkit.errors import UserError
 from nstkit.hardware import autocast
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_style
+from nstkit.settings import as_word
 from transfer.painting.settings import LossSettings, Smoothing
 
 GAUGE_PX = 256
@@ -142,11 +144,17 @@ def softmax_smooth(features: Float[Tensor, "b c h w"], temperature: float = 1.0)
 def smoothed_taps(
     smoothing: Smoothing, backbone: Backbone, taps: Iterable[str], chosen: Iterable[str]
 ) -> frozenset[str]:
-    """Return which of `taps` are smoothed: those in `chosen`, or if there are none those of the paper or the code."""
+    """Return which of `taps` are smoothed: those in `chosen`, or if there are none those of the paper or the code.
+
+    Raises:
+        UserError: for a chosen one that is not among them.
+    """
     if smoothing == "none":
         return frozenset()
-    chosen = set(chosen)
+    chosen, taps = set(chosen), list(taps)
     backbone.check_taps(chosen)
+    if others := sorted(chosen - set(taps)):
+        raise UserError(f"--smoothing-taps {as_word(others)}: no layer of the loss. Allowed: {', '.join(taps)}.")
     if smoothing == "scale" and not chosen:
         return frozenset(name for name in taps if backbone.taps[name].stride >= SCALED_STRIDE)
     return frozenset(name for name in taps if not chosen or name in chosen)

@@ -2,6 +2,7 @@
 
 import random
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -85,6 +86,7 @@ def paint(
     optimizer: CanvasOptimizer | None = None
     steps_done, is_interrupted = 0, False
     painted: tuple[int, int] | None = None
+    is_stuck = True
     for scale in plan_scales(scene.size, settings.optimization):
         small, start = with_start(scene.at(scale.size), settings)
         image = start if image is None else resize(image, scale.size)
@@ -107,7 +109,7 @@ def paint(
                 raise
             raise UserError(too_large(scale.size, painted)) from error
         image = image if kept.image is None else kept.image
-        steps_done, painted = kept.seen, scale.size
+        steps_done, painted, is_stuck = kept.seen, scale.size, is_stuck and kept.is_stuck
         if is_interrupted:
             break
     assert image is not None  # there is at least one scale
@@ -118,6 +120,8 @@ def paint(
             objective = Objective(backbone, with_start(scene, settings)[0], settings.losses, settings.precision)
         with torch.no_grad():
             scalars = _as_numbers(objective(image))
+    if is_stuck and not is_interrupted:
+        warnings.warn("no canvas was better than the first, so that is the result. Try another --lr.", stacklevel=2)
     time_s = time.perf_counter() - started
     return Painting(image, scalars, kept.number, time_s, is_interrupted, objective.facts)
 

@@ -40,7 +40,7 @@ def plan_scales(size: tuple[int, int], settings: OptimizationSettings) -> list[S
     return [
         Scale(
             (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))),
-            max(k, round(steps * k / len(factors))),
+            round(steps * k / len(factors)),
             limit_s * sum(areas[:k]) / sum(areas),
         )
         for k, factor in enumerate(factors, start=1)
@@ -63,6 +63,7 @@ class Kept:
         self.image: Tensor | None = None
         self.scalars: dict[str, float] | None = None
         self.number = self.seen = seen
+        self._first = seen + 1
         self.losses: list[float] = []
 
     @torch.no_grad()
@@ -82,6 +83,11 @@ class Kept:
             return
         self.scalars = scalars if self._is_comparable and not self._average else None
         self.number = self.seen
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether several evaluations found no canvas that is better than the first."""
+        return self.number == self._first < self.seen
 
     def is_converged(self, tolerance: float) -> bool:
         """Return whether the lowest loss fell by less than this share over the last evaluations."""

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from nstkit.config import SEEDS, Precision
+from nstkit.annotations import COUNTS, LOSS_WEIGHTS, SEEDS, is_inside
+from nstkit.config import Precision
 from nstkit.errors import UserError
-from nstkit.settings import Settings, flag_of
+from nstkit.settings import Settings, as_word, flag_of
+from nstkit.unused import OnlyWith
 
 Mode = Literal["transfer", "texture", "content"]
 Loss = Literal["relative", "gatys", "neural-style"]
@@ -20,6 +22,9 @@ LineSearch = Literal["backtrack", "wolfe"]
 CanvasKind = Literal["pixels", "fourier"]
 
 START_PICTURES = ("content", "style", "noise", "grey")
+OF_CONTENT = OnlyWith("mode", ("transfer", "content"))
+OF_STYLE = OnlyWith("mode", ("transfer", "texture"))
+OF_LBFGS = OnlyWith("optimizer", ("lbfgs",))
 STEPS = 100
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
@@ -43,21 +48,26 @@ def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
         flag: that they were given with, for the message.
 
     Raises:
-        UserError: for a weight that is no number above 0.
+        UserError: for a weight that is no number above 0, or a tap that is there twice.
 
     Example:
         >>> split_weights(("relu1_1", "relu2_1=0.5"), "--style-taps")
         {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
-    weights = {}
+    weights: dict[str, float] = {}
     for word in taps:
         name, _, weight = word.partition("=")
+        if name in weights:
+            raise UserError(f"{flag} {as_word(word)}: {name} is named twice. Give it one weight, as in NAME=WEIGHT.")
         try:
             weights[name] = float(weight or 1)
         except ValueError:
             weights[name] = math.nan
-        if not 0 < weights[name] < math.inf:
-            raise UserError(f"{flag} {word}: the weight is no number above 0. Give NAME or NAME=WEIGHT.")
+        if not weights[name] > 0 or not is_inside(LOSS_WEIGHTS, weights[name]):
+            raise UserError(
+                f"{flag} {as_word(word)}: the weight is no number above 0, at most {LOSS_WEIGHTS.le:g}. "
+                f"Give NAME or NAME=WEIGHT."
+            )
     return weights
 
 
@@ -68,18 +78,18 @@ class LossSettings(Settings):
     loss: Loss = "relative"
     """relative is scale-free, so that one set of weights serves all networks; gatys and neural-style compute what these
     systems compute."""
-    content_weight: Annotated[float | None, Interval(ge=0)] = None
+    content_weight: Annotated[float | None, LOSS_WEIGHTS, OF_CONTENT] = None
     """Weight of the content loss. None = 1 (relative), 1 (gatys), 5 (neural-style)."""
-    style_weight: Annotated[float | None, Interval(ge=0)] = None
+    style_weight: Annotated[float | None, LOSS_WEIGHTS, OF_STYLE] = None
     """Weight of the style loss. None = 10 (relative; 3 is gentle, 30 is strong), 1000 (gatys), 100 (neural-style)."""
-    tv_weight: Annotated[float | None, Interval(ge=0)] = None
+    tv_weight: Annotated[float | None, LOSS_WEIGHTS] = None
     """Weight of total variation, which smooths the picture. None = 3 (relative), 0 (gatys), 0.001 (neural-style)."""
-    content_taps: tuple[str, ...] = ()
+    content_taps: Annotated[tuple[str, ...], OF_CONTENT] = ()
     """Layers that content is taken from, each NAME or NAME=WEIGHT; see `--list-taps`. None given = the network's
     default."""
-    style_taps: tuple[str, ...] = ()
+    style_taps: Annotated[tuple[str, ...], OF_STYLE] = ()
     """Layers that style is taken from, written in the same way."""
-    octaves: Annotated[int, Interval(ge=1)] = 1
+    octaves: Annotated[int, Interval(ge=1, le=16)] = 1
     """Sizes at which every loss is taken at once: 2 adds half the size, 3 also a quarter. This gives coarser strokes
     and less noise."""
     equalize: Equalize = "none"
@@ -93,7 +103,7 @@ class LossSettings(Settings):
     scale multiplies by 0.001, as in the paper's code, which only an absolute loss feels."""
     smoothing_taps: tuple[str, ...] = ()
     """Layers that are smoothed. None given = all for softmax, those of stride 16 and more for scale."""
-    temperature: Annotated[float, Interval(gt=0)] = 1.0
+    temperature: Annotated[float, Interval(ge=1e-6, le=1e6), OnlyWith("smoothing", ("softmax",))] = 1.0
     """Number that the activations are divided by before the softmax."""
 
     def __post_init__(self) -> None:
@@ -122,15 +132,15 @@ class LossSettings(Settings):
 class OptimizationSettings(Settings):
     """How the picture is found: where the canvas starts, what moves it, and for how long."""
 
-    steps: Annotated[int | None, Interval(ge=1)] = None
+    steps: Annotated[int | None, COUNTS] = None
     """Evaluations of the loss, over all scales together. None = 100, or as many as `--seconds` allows."""
-    seconds: Annotated[float | None, Interval(gt=0)] = None
+    seconds: Annotated[float | None, Interval(gt=0, le=1e9)] = None
     """Longest time that one picture may take [s]. None = no limit."""
-    tolerance: Annotated[float, Interval(ge=0)] = 0.0
+    tolerance: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Stop when the loss has fallen by less than this share of itself over 25 evaluations. 0 = never."""
     init: str | None = None
     """First canvas: content, style, noise, grey, or a picture file. None = content; noise for texture and content."""
-    scales: Annotated[int | None, Interval(ge=1)] = None
+    scales: Annotated[int | None, Interval(ge=1, le=16)] = None
     """Sizes that are painted one after the other, each twice as large as the one before; the last is `--size`. None = 1
     up to 768 px, one more for each doubling, and two more for a texture."""
     canvas: CanvasKind = "fourier"
@@ -139,19 +149,19 @@ class OptimizationSettings(Settings):
     optimizer: Optimizer | None = None
     """lbfgs is L-BFGS kept inside the range of colours; adam, nadam and sgd do not depend on the scale of the loss.
     None = lbfgs, and with jitter adam."""
-    lr: Annotated[float | None, Interval(gt=0)] = None
+    lr: Annotated[float | None, Interval(gt=0, le=1e12)] = None
     """Step size. None = 1 for lbfgs (a factor on its own step), 0.02 for adam and nadam (in units of the range of
     colours; 0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
-    lr_decay: Annotated[float, Interval(gt=0)] = 1.0
+    lr_decay: Annotated[float, Interval(gt=0, le=1), OnlyWith("optimizer", ("adam", "nadam", "sgd"))] = 1.0
     """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
-    history: Annotated[int, Interval(ge=1)] = 30
+    history: Annotated[int, Interval(ge=1, le=1000), OF_LBFGS] = 30
     """Pairs of steps and gradient differences that lbfgs remembers."""
-    line_search: LineSearch = "backtrack"
+    line_search: Annotated[LineSearch, OF_LBFGS] = "backtrack"
     """How lbfgs chooses the length of a step: backtrack takes the full step and shortens it where the loss rises; wolfe
     searches for the strong Wolfe conditions."""
     average: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Decay of a running mean over the canvases, such as 0.98; the mean is then the result. 0 = the best canvas is."""
-    jitter: Annotated[int | None, Interval(ge=0)] = None
+    jitter: Annotated[int | None, Interval(ge=0, le=1000)] = None
     """Shift the canvas by up to so many pixels in each evaluation, which lbfgs cannot take. None = 0, and the side of a
     patch for a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would otherwise paint their
     grid."""
@@ -159,6 +169,8 @@ class OptimizationSettings(Settings):
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
         super().__post_init__()
+        if self.steps is not None and self.scales is not None and self.steps < self.scales:
+            raise UserError(f"--steps {self.steps} over --scales {self.scales}: each of them takes one or more.")
         if self.optimizer == "lbfgs" and self.jitter:
             raise UserError(
                 "--jitter changes the loss in each evaluation, which lbfgs cannot use. Add --optimizer adam."
@@ -199,15 +211,19 @@ class PaintSettings(Settings):
         if jitter is None:
             jitter = patch_px if patch_px > 1 and optimization.optimizer != "lbfgs" else 0
         optimizer = optimization.optimizer or ("adam" if jitter else "lbfgs")
+        content, style = 0.0 if mode == "texture" else content, 0.0 if mode == "content" else style
+        if not content and not style:
+            raise UserError("the weights of content and style are both 0, so there is nothing to paint. Raise one.")
+        steps = optimization.steps or (STEPS if optimization.seconds is None else UNLIMITED_STEPS)
         return self.changed(
-            content_weight=0.0 if mode == "texture" else content,
-            style_weight=0.0 if mode == "content" else style,
+            content_weight=content,
+            style_weight=style,
             tv_weight=tv,
             jitter=jitter,
             optimizer=optimizer,
             lr=optimization.lr or LR[optimization.canvas][optimizer],
-            steps=optimization.steps or (STEPS if optimization.seconds is None else UNLIMITED_STEPS),
-            scales=optimization.scales or default_scales(mode, longer_px),
+            steps=steps,
+            scales=optimization.scales or min(steps, default_scales(mode, longer_px)),
             init=optimization.init or ("content" if mode == "transfer" else "noise"),
         )
 

@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from nstkit.config import SEEDS, CommandConfig, RunSettings, read_command_line, settings_to_flags
+from nstkit.annotations import COUNTS, LONGEST_PX, LOSS_WEIGHTS, SEEDS
+from nstkit.command_line import read_words
+from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
+from nstkit.settings_file import NAMES_CODE
+from nstkit.unused import warn_of_unused
 from transfer.config import JudgingSettings, TransferConfig
 
 Pairing = Literal["all", "matched"]
@@ -34,19 +38,19 @@ class GridSettings(Settings):
     """Picture(s) or folder(s) of them. None given = a drawn sample."""
     pairing: Pairing = "all"
     """all paints every content in every style; matched paints the first content in the first style, and so on."""
-    size: tuple[Annotated[int, Interval(ge=32)], ...] = (256,)
+    size: tuple[Annotated[int, Interval(ge=32, le=LONGEST_PX)], ...] = (256,)
     """Longer side(s) of result and style [px]."""
     variant: tuple[str, ...] = ("default:",)
     """NAME: FLAGS, the flags being those of `python -m transfer` in which this variant differs."""
-    style_weight: tuple[Annotated[float, Interval(ge=0)], ...] = ()
+    style_weight: tuple[Annotated[float, LOSS_WEIGHTS], ...] = ()
     """Weight(s) of the style loss. None given = that of the variant."""
     seeds: tuple[Annotated[int, SEEDS], ...] = ()
     """Seed(s) of noise and jitter. None given = that of `--seed`."""
-    steps: Annotated[int, Interval(ge=1)] = 150
+    steps: Annotated[int, COUNTS] = 150
     """Evaluations of the loss, where a variant does not say otherwise."""
-    arch: str | None = None
+    arch: Annotated[str | None, NAMES_CODE] = None
     """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
-    columns: Annotated[int, Interval(ge=1)] = 6
+    columns: Annotated[int, Interval(ge=1, le=1000)] = 6
     """Pictures in a row of the sheet."""
 
     def __post_init__(self) -> None:
@@ -71,8 +75,7 @@ class GridSettings(Settings):
             run: where to compute.
 
         Raises:
-            UserError: for values that are not allowed, or flags that the grid itself sets.
-            SystemExit: (code 2) for words that the parser cannot read.
+            UserError: for words that cannot be read, values that are not allowed, or flags that the grid itself sets.
         """
         shared = {"steps": self.steps, "device": run.device, "precision": run.precision, "arch": self.arch}
         variants = {}
@@ -83,10 +86,15 @@ class GridSettings(Settings):
                 own_words = shlex.split(flags)
             except ValueError as error:
                 raise UserError(f"--variant {text}: {str(error).lower()}. Close the quotation marks.") from error
-            if fixed := [word for word in own_words if word.partition("=")[0] in map(flag_of, RESERVED)]:
-                raise UserError(f"--variant {text}: {', '.join(fixed)} cannot differ by variant. Leave it out there.")
-            words = [*settings_to_flags(TransferConfig, shared), *own_words]
-            variants[name] = read_command_line(TransferConfig, f"transfer.study --variant '{name}: ...'", words)
+            try:
+                given = read_words(TransferConfig, own_words)
+                if fixed := [flag_of(setting) for setting in given if setting in RESERVED]:
+                    raise UserError(f"{', '.join(fixed)} cannot differ by variant. Leave it out there.")
+                variants[name] = TransferConfig.of(**{**shared, **given})
+            except UserError as error:
+                raise UserError(f"--variant {text}: {error}") from error
+            table = variants[name].flat()
+            warn_of_unused(TransferConfig, {setting: table[setting] for setting in given}, variants[name].effective())
         return variants
 
 

@@ -129,6 +129,24 @@ def test_unknown_weights_are_refused_with_the_allowed(user_error, weights):
         parse_backbone(f"vgg19@{weights}")
 
 
+def test_home_stands_for_its_sign(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    for name in ("a.pt", "w.pth"):
+        _touch(name)
+    assert parse_backbone("~/a.pt").path == folder / "a.pt"
+    assert parse_backbone("vgg19@~/w.pth").path == folder / "w.pth"
+    assert parse_backbone("local-dir:~/x").text == f"local-dir:{folder}/x"
+    assert parse_backbone("~nobody-has-this-name").name == "~nobody-has-this-name"
+    assert parse_backbone(folder / "a.pt") == parse_backbone(str(folder / "a.pt"))
+
+
+@pytest.mark.parametrize("seed", ["9" * 20, "9" * 200, str(2**63)])
+def test_seed_that_no_generator_takes_is_refused(user_error, seed):
+    with user_error("a seed is 0 to 9223372036854775807"):
+        parse_backbone(f"vgg19@random:{seed}")
+    assert parse_backbone(f"vgg19@random:{2**63 - 1}").seed == 2**63 - 1
+
+
 def test_folder_of_something_else_is_refused(user_error):
     _touch("photos/a.jpg")
     with user_error("--backbone photos", "neither ckpt.pt", "nor model.safetensors"):

@@ -1,8 +1,11 @@
+import pytest
 import torch
 
 from nstkit.backbones.spec import parse_backbone
+from nstkit.errors import UserError
 from transfer.judges import networks
 from transfer.judges.networks import HUB_FILES, is_same_network, judging_specs, local_specs
+from transfer.judges.panel import load_panel
 
 
 def test_only_what_lies_there(tmp_path, monkeypatch):
@@ -39,3 +42,9 @@ def test_networks_are_those_named_or_those_that_lie_there(monkeypatch):
     there = {"mine": parse_backbone("vgg11@random")}
     monkeypatch.setattr(networks, "local_specs", lambda: there)
     assert judging_specs() == there
+
+
+@pytest.mark.parametrize("text", ["vgg91", "gone.pt", "vgg19@gone.pth", "vgg19@imagenet"])
+def test_mistake_in_a_judge_blames_its_flag(text):
+    with pytest.raises(UserError, match=f"^--judge {text}: "):
+        load_panel([text], device=torch.device("cpu"))

@@ -159,6 +159,8 @@ def test_which_taps_are_smoothed(backbone):
     assert smoothed_taps("scale", backbone, taps, ()) == {"relu5_1"}  # of stride 16
     for smoothing in ("softmax", "scale"):
         assert smoothed_taps(smoothing, backbone, taps, ("relu3_1",)) == {"relu3_1"}
+    with pytest.raises(UserError, match="--smoothing-taps relu2_1: no layer of the loss"):
+        smoothed_taps("softmax", backbone, taps, ("relu2_1", "relu3_1"))
     with pytest.raises(UserError, match="tap 'relu9_9' is not in"):
         smoothed_taps("softmax", backbone, taps, ("relu9_9",))
 

@@ -83,13 +83,21 @@ def test_losses_are_those_of_the_canvas_they_come_with(optimizer, backbone, cont
 def test_best_of_all_steps_is_returned_not_the_last(backbone, content, style, settings, recorder):
     # A rate at which the loss goes up and down.
     config = settings(steps=12, optimizer="adam", lr=0.5)
-    result = paint(Scene(content, style), backbone, config, recorder)
+    with pytest.warns(UserWarning, match="no canvas was better than the first"):
+        result = paint(Scene(content, style), backbone, config, recorder)
     totals = [scalars["loss/total"] for _, scalars, *_ in recorder.steps]
     best = min(range(12), key=totals.__getitem__)
     assert totals[best] < totals[-1]
     assert result.number == best + 1
     assert result.scalars == recorder.steps[best][1]
     assert torch.equal(result.image, recorder.steps[best][2])
+
+
+def test_painting_that_never_got_better_says_so(backbone, content, style, settings):
+    with pytest.warns(UserWarning, match="no canvas was better than the first"):
+        result = paint(Scene(content, style), backbone, settings(steps=3, optimizer="adam", lr=1e9))
+    assert result.number == 1
+    paint(Scene(content, style), backbone, settings(steps=1))  # which nobody expects to get better
 
 
 @pytest.mark.parametrize("init", ["noise", "grey", "style"])

@@ -67,8 +67,8 @@ def test_tiny_and_narrow_pictures_have_fewer_scales(settings):
 
 
 def test_every_scale_has_an_evaluation_even_of_very_few(settings):
-    plan = plan_scales((400, 400), settings(scales=3, steps=1).optimization)
-    assert [scale.last_step for scale in plan] == [1, 2, 3]
+    assert [scale.last_step for scale in plan_scales((400, 400), settings(scales=3, steps=3).optimization)] == [1, 2, 3]
+    assert [scale.last_step for scale in plan_scales((400, 400), settings(scales=3, steps=4).optimization)] == [1, 3, 4]
 
 
 def test_odd_sizes_are_rounded_and_the_last_is_the_pictures(settings):

@@ -82,9 +82,9 @@ def test_steps_are_100_or_what_the_seconds_allow():
         ({"steps": 0}, "--steps 0 (at least 1)"),
         ({"style_weight": -1.0}, "--style-weight -1.0 (at least 0)"),
         ({"tv_weight": -0.1}, "--tv-weight -0.1 (at least 0)"),
-        ({"octaves": 0, "scales": 0}, "--octaves 0 (at least 1), --scales 0 (at least 1)"),
+        ({"octaves": 0, "scales": 0}, "--octaves 0 (1 to 16), --scales 0 (1 to 16)"),
         ({"jitter": -1, "optimizer": "adam"}, "--jitter -1 (at least 0)"),
-        ({"temperature": 0.0, "seconds": -2.0}, "--temperature 0.0 (above 0), --seconds -2.0 (above 0)"),
+        ({"temperature": 0.0, "seconds": -2.0}, "--temperature 0.0 (at least 1e-06), --seconds -2.0 (above 0)"),
         ({"average": 1.0}, "--average 1.0 (at least 0, below 1)"),
         ({"lr": 0.0}, "--lr 0.0 (above 0)"),
         ({"tolerance": float("nan")}, "--tolerance nan (a finite number)"),
@@ -124,3 +124,27 @@ def test_weights_of_taps():
 def test_taps_that_are_named_are_listed():
     losses, _ = resolved(style_taps=("a=2",), content_taps=("b", "a"), smoothing="softmax", smoothing_taps=("c",))
     assert losses.named_taps == ["a", "b", "c"]
+
+
+def test_fewer_evaluations_than_scales_are_refused():
+    with pytest.raises(UserError, match="--steps 1 over --scales 3: each of them takes one or more"):
+        PaintSettings.of(steps=1, scales=3)
+    assert PaintSettings.of(steps=1).resolved("texture", 4096).optimization.scales == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights"),
+    [
+        ("transfer", {"content_weight": 0.0, "style_weight": 0.0}),
+        ("texture", {"style_weight": 0.0}),
+        ("content", {"content_weight": 0.0}),
+    ],
+)
+def test_weights_that_leave_nothing_to_paint_are_refused(mode, weights):
+    with pytest.raises(UserError, match="there is nothing to paint"):
+        PaintSettings.of(**weights).resolved(mode)
+
+
+def test_tap_named_twice_is_refused():
+    with pytest.raises(UserError, match="--style-taps relu1_1=2: relu1_1 is named twice"):
+        PaintSettings.of(style_taps=("relu1_1", "relu1_1=2"))

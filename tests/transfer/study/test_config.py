@@ -33,7 +33,7 @@ def test_variant_beats_the_steps_of_the_grid_and_may_change_the_network():
     ("variant", "message"),
     [
         ("a: --size 64", "--size cannot differ by variant"),
-        ("a: --size=512", "--size=512 cannot differ by variant"),
+        ("a: --size=512", "--variant a: --size=512: --size cannot differ by variant"),
         ("a: --config x.json --quiet", "--config, --quiet cannot differ by variant"),
         ("a: --init 'x", "no closing quotation"),
         ("a: --seed 3 --backbone vgg19", "--seed, --backbone cannot differ by variant"),
@@ -46,11 +46,28 @@ def test_variant_that_cannot_be_is_refused(variant, message):
         GridSettings(variant=(variant,)).variants(RUN)
 
 
-def test_unknown_flag_of_a_variant_ends_with_code_2_and_names_it(capsys):
-    with pytest.raises(SystemExit) as end:
-        GridSettings(variant=("a: --optimiser adam",)).variants(RUN)
-    assert end.value.code == 2
-    assert "--optimiser" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--optimiser adam", "unknown flag: --optimiser. Did you mean '--optimizer'?"),
+        ("--lr fast", "not allowed: --lr fast (a number)."),
+        ("--lr", "not allowed: --lr without a value (a number)."),
+        ("--style_taps=relu1_1=nan", "--style-taps relu1_1=nan: the weight is no number above 0"),
+        ("--no-quiet", "--quiet cannot differ by variant"),
+        ("--arch os:getcwd", "--arch cannot differ by variant"),
+        ("--help", "unknown flag: --help"),
+    ],
+)
+def test_mistake_in_a_variant_is_one_line_that_names_it(flags, said):
+    with pytest.raises(UserError) as error:
+        GridSettings(variant=(f"a: {flags}",)).variants(RUN)
+    assert str(error.value).startswith(f"--variant a: {flags}: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_setting_of_a_variant_without_effect_is_said():
+    with pytest.warns(UserWarning, match="--history 5 is not used: it has an effect only with --optimizer lbfgs"):
+        GridSettings(variant=("a: --optimizer adam --history 5",)).variants(RUN)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from nstkit.hardware import Machine
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
+from transfer.judges.networks import named_by
 from transfer.judges.validation.cases import Case, Subject
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
@@ -68,7 +69,8 @@ class Painter:
 
     def _paint(self, spec: BackboneSpec, subject: Subject, settings: PaintSettings) -> Float[Tensor, "1 3 h w"]:
         if spec.text not in self._backbones:
-            self._backbones[spec.text] = load_backbone(spec).to(self._machine.device)
+            with named_by("--painter"):
+                self._backbones[spec.text] = load_backbone(spec).to(self._machine.device)
         scene = Scene(subject.content, subject.style).to(self._machine.device)
         settings = settings.changed(precision=self._machine.precision)
         return paint(scene, self._backbones[spec.text], settings).image
@@ -102,7 +104,8 @@ def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], step
     painting = PaintSettings.of(steps=steps, seed=seed).resolved()
     few_steps = painting.changed(steps=min(steps, RANDOM_STEPS))
     texture = painting.changed(init="noise", content_weight=0.0)
-    networks = [parse_backbone(text) for text in specs]
+    with named_by("--painter"):
+        networks = [parse_backbone(text) for text in specs]
     yield case(parse_backbone(RANDOM), "random_network", few_steps, is_good=False)
     for spec in networks:
         yield case(spec, "painting", painting)

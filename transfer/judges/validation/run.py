@@ -12,7 +12,7 @@ from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import Run
 from transfer.judges.config import JudgesConfig
-from transfer.judges.networks import is_same_network, judging_specs
+from transfer.judges.networks import is_same_network, judging_specs, named_by
 from transfer.judges.trust import RULE, Validity, save_validity
 from transfer.judges.validation.cases import Case, make_cases
 from transfer.judges.validation.figure import case_sheet, validity_figure
@@ -34,6 +34,7 @@ def validate(run: Run, panel: Judges, config: JudgesConfig, machine: Machine) ->
         UserError: for a picture that cannot be read or is too narrow, or a painter that cannot be loaded.
     """
     validation, seed, is_hidden = config.validation, config.run.seed, True if config.run.quiet else None
+    partial = partial_judges(config)  # first, as a painter that is not there costs no case
     subjects = read_subjects(config)
     painter = Painter(run.folder / "images", run.folder.parent, machine)
     cases: list[Case] = []
@@ -45,7 +46,7 @@ def validate(run: Run, panel: Judges, config: JudgesConfig, machine: Machine) ->
     run.show_picture("image/cases", to_tensor(sheet))
     print(f"{len(cases)} cases of {len(subjects)} pairs, {painter.painted} painted, {painter.found} found: cases.png")
     with tqdm(total=len(cases), desc="judging", unit="case", disable=is_hidden) as bar:
-        values = judge_cases(panel, cases, partial_judges(config), bar.update)
+        values = judge_cases(panel, cases, partial, bar.update)
     table = summarise(panel.measures, cases, values)
     _write(run, config, cases, values, table)
     print(f"\n{format_table(table)}\n{RULE}\n")
@@ -55,7 +56,8 @@ def validate(run: Run, panel: Judges, config: JudgesConfig, machine: Machine) ->
 def partial_judges(config: JudgesConfig) -> dict[str, set[str]]:
     """Return the labels of the judging networks that are the painter's own, by the painter's label."""
     judges = judging_specs(config.judged.judge)
-    painters = [parse_backbone(text) for text in config.validation.painter]
+    with named_by("--painter"):
+        painters = [parse_backbone(text) for text in config.validation.painter]
     return {
         painter.label: {label for label, spec in judges.items() if is_same_network(spec, painter)}
         for painter in painters
