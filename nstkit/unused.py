@@ -9,6 +9,8 @@ from typing import Any
 from nstkit.annotations import is_group, marks_of
 from nstkit.settings import Settings, as_word, flag_of, hints_of, leaves_of
 
+OFF = (None, False, 0, (), "none", ("none",))
+
 
 @dataclass(frozen=True)
 class OnlyWith:
@@ -37,12 +39,13 @@ def warn_of_unused(cls: type[Settings], given: Mapping[str, Any], effective: Map
 
     Args:
         cls: the command's settings, whose annotations carry the marks.
-        given: what the user has given now, by flat name. A value that is the default says nothing.
+        given: what the user has given now, by flat name. A value that is the default, or that switches off what is off
+            anyway, says nothing.
         effective: all that are known, resolved as far as may be.
     """
     hints, defaults = leaves_of(cls), defaults_of(cls)
     for name, value in given.items():
-        if name not in hints or value == defaults[name]:
+        if name not in hints or value == defaults[name] or value in OFF:
             continue
         for mark in marks_of(hints[name]):
             if isinstance(mark, OnlyWith) and mark.name in effective and effective[mark.name] not in mark.values:

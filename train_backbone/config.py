@@ -94,7 +94,7 @@ class RecipeSettings(Settings):
     """Pictures in a step, over all processes together."""
     accumulate: Annotated[int, COUNTS] = 1
     """Into how many parts the pictures of a step are divided. They are computed one after another, in less memory."""
-    lr: Annotated[float | None, Interval(gt=0, le=1e3)] = None
+    lr: Annotated[float | None, Interval(gt=0, le=1e12)] = None
     """Highest learning rate. None means 1e-3 with batch norm and 1e-4 / WIDTH without, times sqrt(BATCH_SIZE / 128),
     where a data set that is smaller than a batch is the batch."""
     weight_decay: Strength = 0.05

@@ -51,6 +51,7 @@ USED = [
     (TransferConfig, "--jitter 4 --lr-decay 0.9"),  # with jitter it is adam
     (TransferConfig, "--smoothing softmax --temperature 3 --smoothing-taps a"),
     (TransferConfig, "--mode texture --style-weight 3 --tv-weight 2"),
+    (TransferConfig, "--mode texture --judge none --content-weight 0"),  # off beside what is off
     (TrainConfig, "--dataset caltech101 --protocol 80-20 --split-seed 3 --background keep --stream on --data-dir a"),
     (TrainConfig, "--patience 3 --warmup-epochs 3"),
     (TrainConfig, "--dry-run --max-steps 7"),

@@ -209,7 +209,7 @@ def test_device_that_is_not_there_is_named(tiny_training, call_command, capsys):
 
 
 def test_loss_that_explodes_is_one_line(bare, tmp_path, call_command, capsys):
-    words = ("--norm", "none", "--lr", "1e30", "--warmup-epochs", "0", "--runs-dir", tmp_path, "--run-name", "high")
+    words = ("--norm", "none", "--lr", "1e12", "--warmup-epochs", "0", "--runs-dir", tmp_path, "--run-name", "high")
     assert call_command(main, *bare, *words) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: the loss is nan at step 10. It was rolled back 3 times, down to a rate of ")

@@ -200,7 +200,7 @@ def test_loss_that_is_not_finite_ends_the_run_where_nothing_is_tried_again(
 
 def test_rate_that_is_far_too_high_is_the_users_to_mend(run, settings):
     with pytest.raises(UserError, match=r"the loss is nan at step 6\. It was rolled back 3 times"):
-        run(settings(norm="none", lr=1e30, warmup_epochs=0.0))
+        run(settings(norm="none", lr=1e12, warmup_epochs=0.0))
 
 
 def test_network_that_is_killed_is_rolled_back_and_survives(feed_of, begin, settings, monkeypatch):
@@ -228,7 +228,7 @@ def test_network_that_is_killed_is_rolled_back_and_survives(feed_of, begin, sett
 
 
 def test_without_retries_a_network_is_left_to_itself(run, settings):
-    training, records = run(settings(norm="none", lr=1e30, warmup_epochs=0.0, retries=0, epochs=2))
+    training, records = run(settings(norm="none", lr=1e12, warmup_epochs=0.0, retries=0, epochs=2))
     assert training.step == 12
     assert any(not math.isfinite(record.scalars.get("train/loss", 0.0)) for record in records)
 
