@@ -1,12 +1,12 @@
 """What both fuzzers share: damaged bytes, a process that reads and may die, the count of what came of it."""
 
+import argparse
 import multiprocessing
 import os
 import random
 import resource
 import shutil
 import struct
-import sys
 import tempfile
 import time
 import traceback
@@ -75,8 +75,11 @@ def fuzz(
 
 def print_findings(write: Callable[[Path, random.Random], Path], read: Callable[[Path], object]) -> None:
     """Fuzz for the seconds of the command line, from its seed, and print what was found."""
-    seconds, seed = (float(word) for word in (*sys.argv[1:], "60", "0")[:2])
-    for name, value in fuzz(write, read, seconds, int(seed)).items():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seconds", type=float, nargs="?", default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the damages")
+    given = parser.parse_args()
+    for name, value in fuzz(write, read, given.seconds, given.seed).items():
         print(f"{name:12s}{value}")
 
 
