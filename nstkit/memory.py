@@ -80,11 +80,11 @@ class Demand:
         needed, free = as_words(self.needed_bytes), as_words(self.free_bytes)
         return f"{self.what} takes about {needed} of memory, and {free} are free. {self.advice}"
 
-    def check(self) -> None:
-        """Raise `DoesNotFit` where the work does not fit, warn where it may not."""
+    def check(self, *, warn: bool = True) -> None:
+        """Raise `DoesNotFit` where the work does not fit, and with `warn` warn where it may not."""
         if not self.fits:
             raise DoesNotFit(self.line)
-        if self.needed_bytes > MAYBE_TOO_MUCH * self.free_bytes:
+        if warn and self.needed_bytes > MAYBE_TOO_MUCH * self.free_bytes:
             warnings.warn(f"{self.line} It may just fit.", stacklevel=2)
 
 

@@ -30,8 +30,10 @@ def check_training(
     batch_size: int,
     precision: Precision,
     device: torch.device,
+    *,
+    warn: bool = True,
 ) -> None:
-    """Raise `UserError` where a training does not fit into the free memory, warn where it may not.
+    """Raise `UserError` where a training does not fit into the free memory, and with `warn` warn where it may not.
 
     A user's own network (`arch` names a factory) is not looked at: making it may do anything, and is done once.
 
@@ -42,6 +44,7 @@ def check_training(
         batch_size: pictures that this process takes in a step.
         precision: fp32, bf16 or fp16.
         device: where it trains.
+        warn: whether this is the last look before the training.
     """
     free = free_memory_bytes(device)
     if cautious_bytes(arch, size_px, batch_size, device) < free / 2:  # finding out more takes a second
@@ -50,7 +53,7 @@ def check_training(
     if needed is not None:
         what = f"Training {arch['arch']} on batches of {batch_size:,} pictures of {size_px} px"
         advice = "Lower --batch-size, --image-size or --width, raise --accumulate, or use --precision bf16."
-        Demand(what, needed, free, advice).check()
+        Demand(what, needed, free, advice).check(warn=warn)
 
 
 def training_bytes(

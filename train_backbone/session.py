@@ -12,6 +12,7 @@ from nstkit import hardware
 from nstkit.datasets.alter import altered
 from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
+from nstkit.datasets.names import TRAINING_COUNTS
 from nstkit.errors import UserError
 from nstkit.hardware import Machine
 from nstkit.quality.sample import batch_size
@@ -65,10 +66,12 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     """
     config, device = given, machine.device
     hardware.seed_everything(config.run.seed)
-    # Reading the pictures may take long, and the network alone may be too large.
+    # Reading or drawing the pictures may take long, so what is known before is checked before.
     side_px = config.data.image_size or LEAST_SIDE_PX
     arch = network_arch(config.network, 2, side_px)
-    check_training(config.resolved(1, 2), arch, side_px, 2, machine.precision, device)
+    pictures = int(TRAINING_COUNTS.get(config.data.dataset, 2) * config.data.train_fraction)
+    batch_size = max(2, min(config.recipe.batch_size, pictures) // ranks.count)
+    check_training(config.resolved(1, batch_size), arch, side_px, batch_size, machine.precision, device, warn=False)
     to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
     saved = None if to_resume is None else resume.read_saved(to_resume)
     fitted = read_fitted(config)

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset, check_pictures_fit
+from nstkit.datasets.names import TRAINING_COUNTS
 
 SHAPES = ("disk", "square", "triangle", "cross")
 TEXTURES = ("stripes", "checks", "dots")
 CLASSES: tuple[str, ...] = tuple(f"{shape}-{texture}" for shape in SHAPES for texture in TEXTURES)
-PATTERNS_COUNTS = {"train": 12_000, "val": 1_200, "test": 2_400}
+PATTERNS_COUNTS = {"train": TRAINING_COUNTS["patterns"], "val": 1_200, "test": 2_400}
 MIN_SIZE_PX = 16
 # A texture with a shorter period is grey once it is sampled.
 MIN_PERIOD_PX = 4.0
