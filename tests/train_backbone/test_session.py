@@ -102,10 +102,8 @@ def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, machin
         open_session(config_of(*words), machine, ranks)
 
 
-def test_what_is_too_large_is_refused_before_pictures_are_drawn(config_of, machine, monkeypatch):
+def test_what_is_too_large_is_refused_before_pictures_are_drawn(machine, monkeypatch):
     monkeypatch.setattr("train_backbone.session.read_data", lambda *_: pytest.fail("it draws 12,000 pictures"))
-    config = config_of(
-        "--dataset", "patterns", "--arch", "vgg19", "--width", 1, "--image-size", 2000, "--batch-size", 9**9
-    )
+    config = TrainConfig.of(dataset="patterns", image_size=2000, batch_size=10**6)
     with pytest.raises(UserError, match=r"^Training vgg19 on batches of 12,000 pictures of 2000 px takes about .* TiB"):
         open_session(config, machine, Ranks())
