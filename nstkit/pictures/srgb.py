@@ -37,6 +37,8 @@ def as_srgb(picture: Image.Image, size: tuple[int, int] | None = None) -> Image.
     profile, orientation = picture.info.get("icc_profile"), read_orientation(picture)
     if picture.mode.startswith("I") or picture.mode == "F":  # Pillow saturates these to 255 instead of scaling
         picture = _as_grey(picture)
+    if picture.mode == "La":  # which converts to this alone
+        picture = picture.convert("LA")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
