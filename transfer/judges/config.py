@@ -6,13 +6,13 @@ from typing import Annotated
 
 from annotated_types import Interval
 
-from nstkit.annotations import COUNTS, LONGEST_PX
+from nstkit.annotations import COUNTS
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings
 from nstkit.unused import OnlyWith
 
-LEAST_PX = 96
+LEAST_PX, MOST_PX = 96, 1024  # of the pictures of a validation; the judges look at 256
 OF_VALIDATION = OnlyWith("validate", (True,))
 EXAMPLES = """
   python -m transfer.judges result.png --content photo.jpg --style painting.jpg
@@ -51,7 +51,7 @@ class ValidationSettings(Settings):
     """Folder of results that count as good, named CONTENT_STYLE.jpg."""
     pairs: Annotated[int, COUNTS, OF_VALIDATION] = 8
     """Most pairs of content and style; fewer than 4 allow no verdict."""
-    size: Annotated[int, Interval(ge=LEAST_PX, le=LONGEST_PX), OF_VALIDATION] = 256
+    size: Annotated[int, Interval(ge=LEAST_PX, le=MOST_PX), OF_VALIDATION] = 256
     """Longer side of the pictures [px]."""
     steps: Annotated[int, COUNTS, OF_VALIDATION] = 60
     """Evaluations of the loss for each painting."""
