@@ -43,13 +43,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         path: of the file.
-        rows: values by column; where a row has none the cell is empty.
+        rows: values by column; where a row has none the cell is empty. What is no UTF-8 in a path is escaped.
     """
     table = io.StringIO()
     writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(table.getvalue().encode()))
+    write_atomically(path, lambda file: file.write(table.getvalue().encode(errors="backslashreplace")))
 
 
 def check_writable(folder: Path) -> None:
