@@ -25,7 +25,7 @@ import torch
 from annotated_types import Interval
 
 from nstkit.errors import UserError
-from nstkit.files import write_atomically
+from nstkit.files import write_atomically, writing
 from nstkit.settings import checked
 from nstkit.torchfile import is_dense, read_torch_file
 
@@ -70,10 +70,8 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     # Serialised in memory first: torch's writer ends in a crash, not in an error, on a full disk.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "version": VERSION, **content}, buffer)
-    try:
+    with writing(path):
         write_atomically(path, lambda file: file.write(buffer.getbuffer()))
-    except OSError as error:
-        raise UserError(f"{path.absolute()}: cannot be written ({error.strerror or error}).") from error
 
 
 def read_checkpoint(path: Path, content: Any = None) -> dict[str, Any]:

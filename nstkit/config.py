@@ -17,7 +17,7 @@ from nstkit.annotations import SEEDS, path_of
 from nstkit.command_help import show_help
 from nstkit.command_line import HELP, is_positional, read_words
 from nstkit.errors import UserError
-from nstkit.names import check_name
+from nstkit.names import check_name, is_utf8
 from nstkit.settings import Settings, flag_of, leaves_of
 from nstkit.settings_file import settings_in
 from nstkit.unused import defaults_of, warn_of_unused
@@ -50,8 +50,10 @@ class RunSettings(Settings):
     """Show the traceback of an error."""
 
     def __post_init__(self) -> None:
-        """Refuse a run's name that is a path."""
+        """Refuse a run's name that is a path, and a folder that TensorBoard cannot name."""
         super().__post_init__()
+        if not is_utf8(str(self.runs_dir)):
+            raise UserError(f"--runs-dir {self.runs_dir}: TensorBoard takes no name that is not UTF-8. Give another.")
         if self.run_name is not None:
             check_name("--run-name", self.run_name)
 

@@ -7,14 +7,15 @@
 import contextlib
 import difflib
 import errno
-import io
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
+from nstkit import streams
 from nstkit.interruption import ends_interrupt
 
 # What libraries say, in lower case, where they have no kind of error of their own for it: torch's allocators on a CPU
@@ -25,9 +26,15 @@ OUT_OF_MEMORY = (
 )
 UNUSABLE = (  # what is wrong with a place that the user named, or with the machine, and never with our code
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EISDIR),
-    *(errno.EIO, errno.EDQUOT, errno.ENODEV, errno.ENXIO),
+    *(errno.EIO, errno.ENODEV, errno.ENXIO),
 )
 LONGEST_WORD = 300  # characters of a name or number that a message shows
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file is as large as is allowed here",
+}
+"""Why nothing more can be written, by the system's number."""
 SMALLER = "Take smaller pictures (--size, --image-size), a smaller --batch-size, --precision bf16 or another network."
 
 
@@ -108,48 +115,73 @@ def as_line(message: object) -> str:
     return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:cut]}...{word[0][-cut:]}", printable(message))
 
 
-def run_command(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], object]) -> None:
     """Run a command's `main` and leave with the exit codes of this module's docstring.
 
     The traceback of a user's mistake is shown only where `--debug` is on the command line. A warning is one line. What
     the terminal's encoding lacks is escaped. SIGTERM and SIGHUP end the work as Ctrl-C does.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where it is closed, something else in a notebook
-            stream.reconfigure(errors="backslashreplace")
+    streams.make_forgiving()
+    code = exit_code(main)
+    # Not left to the interpreter's end, where a reader that is gone or a full disk could no longer be answered.
+    code = exit_code(sys.stdout.flush) or code
+    if code:
+        sys.exit(code)
+
+
+def exit_code(main: Callable[[], object]) -> int | str | None:
+    """Return how `main` ended, having said it on screen: the code of a `sys.exit`, or one of this module's docstring.
+
+    Raises:
+        Exception: what is no mistake of the user's; with `--debug` on the command line, that as well.
+    """
     try:
-        with warnings.catch_warnings(), ends_interrupt():
+        with warnings.catch_warnings(), ends_interrupt(), _full_disks_said_once():
             warnings.showwarning = _show_warning
             warnings.filterwarnings("ignore", module="PIL")  # it names no file; `read_picture` refuses what is broken
             main()
-    except UserError as error:
-        if "--debug" in sys.argv:
-            raise
-        print(f"error: {as_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    except SystemExit as end:
+        return end.code
     except KeyboardInterrupt:
         print("interrupted; what was finished is saved", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        streams.silence(sys.stdout)
+        streams.silence(sys.stderr)
     except Exception as error:
-        message = _of_the_machine(error)
-        if "--debug" in sys.argv or message is None:
+        message = str(error) if isinstance(error, UserError) else _of_the_machine(error)
+        if message is None or "--debug" in sys.argv:
             raise
         print(f"error: {as_line(message)}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 def _of_the_machine(error: Exception) -> str | None:
     """Return the line for an error that no mistake of ours can cause, None for any other."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full. What was saved before is whole; make room and resume."
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{FULL[error.errno]}. What was saved before is whole; make room and resume."
     if isinstance(error, OSError) and error.errno in UNUSABLE and error.filename:
         return f"{os.fsdecode(error.filename)}: {error.strerror}. Name another place, or mend this one."
     if is_out_of_memory(error):
         return f"too little memory. What was finished before is saved. {SMALLER}"
     return None
+
+
+@contextlib.contextmanager
+def _full_disks_said_once() -> Iterator[None]:
+    """Keep quiet of a full disk in another thread: TensorBoard's writer hands the error on to the main one."""
+    before = threading.excepthook
+
+    def show(thrown: threading.ExceptHookArgs) -> None:
+        if not (isinstance(thrown.exc_value, OSError) and thrown.exc_value.errno in FULL):
+            before(thrown)
+
+    threading.excepthook = show
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _show_warning(

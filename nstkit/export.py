@@ -85,7 +85,7 @@ def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:
     import torch
     from safetensors.torch import save
 
-    from nstkit.files import write_atomically
+    from nstkit.files import write_atomically, writing
 
     arch, weights, timm_config = _prepare(content)
     dtype = torch.float16 if half else torch.float32
@@ -103,12 +103,10 @@ def export(content: dict[str, Any], folder: Path, *, half: bool) -> None:
     }
     card = model_card(facts, content, is_for_timm=bool(timm_config))
     described = json.dumps({**timm_config, "nstkit": facts}, indent=1)
-    try:
+    with writing(folder):
         write_atomically(folder / "model.safetensors", lambda file: file.write(save(weights, {"format": "pt"})))
         write_atomically(folder / "config.json", lambda file: file.write(described.encode()))
         write_atomically(folder / "README.md", lambda file: file.write(card.encode()))
-    except OSError as error:
-        raise UserError(f"{folder.absolute()}: cannot be written ({error.strerror or error}).") from error
 
 
 def _prepare(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -4,11 +4,16 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from nstkit.streams import silence_dead_terminals
 
 ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """The signals that ask for an end: Ctrl-C, that of a scheduler, and that of a terminal that goes away."""
+ECHO_S = 1.0
+"""Within this time a signal that comes again is the same one [s]."""
 
 
 @contextlib.contextmanager
@@ -20,20 +25,24 @@ def ends_interrupt() -> Iterator[None]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Keep the signals out of a save: a second Ctrl-C, which `uv run` passes on as well, must not lose the result."""
-    with _handled(signal.SIG_IGN):
+    """Keep the signals out of a save; the first that came is delivered behind it."""
+    came: list[int] = []
+    with _handled(lambda number, _: came.append(number)):
         yield
+    if came:
+        signal.raise_signal(came[0])
 
 
 class Interruption:
     """Whether the user or the system has asked for an end, by one of `ENDS`.
 
     As a context manager it takes the first such signal as a request, which the work answers where it can save; a second
-    one ends at once.
+    one ends at once. One signal may come twice: from the terminal or the scheduler, and passed on by `uv run`.
     """
 
     def __init__(self) -> None:
         self.is_asked = False
+        self._asked_s = 0.0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Interruption":
@@ -45,13 +54,16 @@ class Interruption:
 
     def _ask(self, *_: object) -> None:
         if self.is_asked:
-            raise KeyboardInterrupt
-        self.is_asked = True
+            if time.monotonic() - self._asked_s > ECHO_S:
+                raise KeyboardInterrupt
+            return
+        self.is_asked, self._asked_s = True, time.monotonic()
+        silence_dead_terminals()
         print("stopping as soon as all is saved; once more stops at once", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def _handled(handler: Any) -> Iterator[None]:
+def _handled(handler: Callable[..., object] | signal.Handlers) -> Iterator[None]:
     """Give the signals of `ENDS` a handler for a while; outside the main thread Python allows none."""
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -67,4 +79,5 @@ def _handled(handler: Any) -> Iterator[None]:
 
 
 def _raise(*_: object) -> None:
+    silence_dead_terminals()
     raise KeyboardInterrupt

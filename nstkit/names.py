@@ -35,6 +35,11 @@ def is_plain(name: str) -> bool:
     return all(letter.isprintable() for letter in name)
 
 
+def is_utf8(name: str) -> bool:
+    """Return whether a name of the disk is UTF-8; Python keeps other bytes as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def fit_name(name: str, max_bytes: int = MAX_BYTES) -> str:
     r"""Return a name that can be written in UTF-8 and is not longer; one that is cut ends in a hash of the whole.
 

@@ -8,10 +8,10 @@ RUNS_DIR/<command>/<name>/
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
-import re
 import shlex
 import shutil
 import time
@@ -27,10 +27,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from nstkit.config import CommandConfig, as_typed, settings_of
-from nstkit.errors import UserError
-from nstkit.files import UNFINISHED, write_atomically
+from nstkit.files import clear_unfinished, write_atomically, writing
+from nstkit.folders import held, is_run, new_folder
 from nstkit.hardware import describe_environment
-from nstkit.names import fit_name
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture
 from nstkit.settings import known
@@ -72,7 +71,6 @@ MEASURE_KEYS = (  # TensorBoard shows the first few without being asked
     "extractor/dead",
     "extractor/peak",
 )
-OURS = (".*.part", "*/.*.part")
 EVENT_PICTURE_PX = 512  # TensorBoard keeps its pictures in memory; the full size goes to images/
 
 
@@ -94,24 +92,19 @@ class Run:
         were resolved, by which a later command recognises its own run.
         """
         self.folder = folder
-        self._was_there = folder.exists()
         self._is_new = resume_step is None
         settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
-        try:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._others = {path.name for path in folder.iterdir()}
             write_atomically(folder / "config.json", lambda file: file.write(json.dumps(settings, indent=2).encode()))
             self._open(resume_step)
-        except OSError as error:
-            raise UserError(
-                f"{folder.absolute()}: cannot be written ({error.strerror or error}). Choose another --runs-dir."
-            ) from error
 
     def _open(self, after_step: int | None) -> None:
-        for part in [path for places in OURS for path in self.folder.glob(places)]:
-            if UNFINISHED.fullmatch(part.name):
-                part.unlink()  # a file that a killed process had not finished
+        clear_unfinished(self.folder)
         if after_step is not None:
             cut_back(self.folder / "metrics.jsonl", after_step)
-        self._metrics = open(self.folder / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115 (closed by __exit__)
+        self._metrics = open(self.folder / "metrics.jsonl", "ab", buffering=0)  # noqa: SIM115 (closed by __exit__)
         purge_step = None if after_step is None else after_step + 1
         self._writer = SummaryWriter(str(self.folder), purge_step=purge_step)
 
@@ -127,20 +120,37 @@ class Run:
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         is_empty = self._is_new and self._metrics.tell() == 0
         self._metrics.close()
-        self._writer.close()
-        if error is not None and is_empty and not self._was_there:
-            shutil.rmtree(self.folder)  # it failed before its first step: nothing to keep, nothing for TensorBoard
+        try:
+            self._writer.close()
+        except OSError:
+            if error is None:  # otherwise it is the full disk that ended the work, once more
+                raise
+        if error is not None and is_empty:
+            self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """Remove what a run has written that failed before its first step; what was there before it stays."""
+        for path in [path for path in self.folder.iterdir() if path.name not in self._others]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        line = json.dumps(content).encode() + b"\n"
+        if self._metrics.write(line) != len(line):  # the rest of the disk; a resumed run drops the cut line
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one step to metrics.jsonl and to TensorBoard; what is not finite is null in JSON, which has no NaN."""
         finite = {tag: value if math.isfinite(value) else None for tag, value in scalars.items()}
-        self._metrics.write(json.dumps({"step": step, "time": round(time.time(), 3), **finite}) + "\n")
+        self._write({"step": step, "time": round(time.time(), 3), **finite})
         for tag, value in scalars.items():
             self._writer.add_scalar(tag, value, step)
 
     def flush(self) -> None:
         """Bring everything logged so far onto the disk."""
-        self._metrics.flush()
         self._writer.flush()
 
     def show_picture(
@@ -175,7 +185,7 @@ class Run:
         for tag, value in values.items():
             if not math.isnan(value):  # the column is declared above; a curve of NaN would be an empty card
                 self._writer.add_scalar(tag, value, step)
-        self._metrics.write(json.dumps({"step": step, "settings": dict(settings), "measures": dict(measures)}) + "\n")
+        self._write({"step": step, "settings": dict(settings), "measures": dict(measures)})
         self.flush()
 
 
@@ -201,7 +211,7 @@ def open_run(
     slug: str,
     *,
     given: CommandConfig,
-    suffix: str = "",
+    name: str | None = None,
     may_continue: bool = False,
 ) -> Iterator[Run]:
     """Open the folder of a new run, and say on the screen where it is, first and last.
@@ -210,62 +220,28 @@ def open_run(
         config: resolved settings.
         device: described in config.json.
         command: the folder's parent.
-        slug: what the folder's name says where `--run-name` gives none.
+        slug: what the folder's name says where it has no other name.
         given: the settings before they were resolved.
-        suffix: added to `--run-name`, to tell apart several runs of one command.
+        name: the folder's, as `run_names` allowed it. None = date, time and slug.
         may_continue: a run of that name is continued, its log begun anew; otherwise it is refused.
 
     Raises:
-        UserError: where there is a run of that name already, or the folder cannot be written.
+        UserError: where there is a run of that name already, another process writes into it, or nothing can be written.
     """
-    run_settings = config.run
-    name = None if run_settings.run_name is None else fit_name(run_settings.run_name + suffix)
-    is_continued = may_continue and name is not None and is_taken(run_settings.runs_dir / command / name)
-    folder = (
-        run_settings.runs_dir / command / known(name)
-        if is_continued
-        else choose_folder(run_settings.runs_dir, command, name, slug)
-    )
-    resume_step = 0 if is_continued else None
-    environment = describe_environment(device)
-    with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
-        print(places(run.folder, run_settings.runs_dir))
-        yield run
-    print(places(folder, run_settings.runs_dir))
+    parent, runs_dir = config.run.runs_dir / command, config.run.runs_dir
+    is_continued = may_continue and name is not None and is_run(parent / name)
+    with held(parent / known(name)) if is_continued else new_folder(parent, name, slug) as folder:
+        resume_step = 0 if is_continued else None
+        environment = describe_environment(device)
+        with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
+            print(places(folder, runs_dir))
+            yield run
+    print(places(folder, runs_dir))
 
 
 def places(folder: Path, runs_dir: Path) -> str:
     """Return the lines that say where a run's results are and how to watch them."""
     return f"results: {folder}\nwatch:   {tensorboard_command(runs_dir)}"
-
-
-def choose_folder(runs_dir: Path, command: str, run_name: str | None, slug: str) -> Path:
-    """Return a folder that no run has yet: `<run_name>`, or `<date>-<time>-<slug>` with a number where that is taken.
-
-    Raises:
-        UserError: when a run of that name is there already.
-    """
-    parent = runs_dir / command
-    if run_name is not None:
-        if is_taken(parent / run_name):
-            raise UserError(f"--run-name {run_name}: {parent / run_name} is there already. Choose another name.")
-        return parent / run_name
-    folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{slugify(slug)}"
-    number = 2
-    while folder.exists():
-        folder = folder.with_name(f"{folder.name.rsplit('~', 1)[0]}~{number}")
-        number += 1
-    return folder
-
-
-def is_taken(folder: Path) -> bool:
-    """Return whether a run has begun there. One that was killed before it wrote a whole file has not."""
-    return folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir()))
-
-
-def slugify(text: str) -> str:
-    """Return `text` fit for a folder name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "run"
 
 
 def cut_back(metrics: Path, step: int) -> None:

@@ -1,7 +1,9 @@
 """What the tests of both commands share: tiny pictures, a command called as from the shell, one tiny trained run."""
 
+import contextlib
 import dataclasses
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -45,6 +47,24 @@ def call_command():
         return 0
 
     return call
+
+
+HOLD = "import sys; from pathlib import Path; from nstkit.locks import locked\n"
+HOLD += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture(scope="session")
+def hold():
+    """Let another process hold the lock of a file, until its standard input is closed."""
+
+    @contextlib.contextmanager
+    def run(path):
+        words = [sys.executable, "-c", HOLD, path]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"held\n"
+            yield process
+
+    return run
 
 
 @pytest.fixture(scope="session")

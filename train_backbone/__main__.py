@@ -23,15 +23,15 @@ def main() -> None:
     from nstkit.ranks import join_ranks
     from train_backbone import resume, trial
     from train_backbone.loop import train
-    from train_backbone.session import open_session
+    from train_backbone.session import held_folder, open_session
 
     if finished := resume.find_finished(config):
         print(f"finished already: {finished}")
         return
     machine = choose_machine(config.run)
-    with join_ranks(machine.device) as ranks:
+    with join_ranks(machine.device) as ranks, held_folder(config, ranks) as (folder, is_resumed):
         try:
-            session = open_session(config, machine, ranks)
+            session = open_session(config, machine, ranks, folder, is_resumed)
         except DoesNotFit as error:
             if not config.trial.dry_run:
                 raise
@@ -54,11 +54,12 @@ def main() -> None:
 def train_and_report(session: "Session") -> None:
     """Train in the process that writes: the run folder, the screen, the measures at the end."""
     from nstkit.runs import Run, places
+    from nstkit.settings import known
     from train_backbone import report
     from train_backbone.finish import measure_and_report
     from train_backbone.loop import train
 
-    config, folder, training = session.config, session.folder, session.training
+    config, folder, training = session.config, known(session.folder), session.training
     resume_step = training.step if session.is_resumed else None
     given = settings_of(session.given)
     with Run(folder, config, session.environment, given=given, resume_step=resume_step) as run:

@@ -1,7 +1,8 @@
 """What a training needs before its first step: data, network, folder and position, made from the settings."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
 from nstkit.datasets.names import TRAINING_COUNTS
 from nstkit.errors import UserError
+from nstkit.folders import held, new_folder
 from nstkit.hardware import Machine
 from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
-from nstkit.runs import choose_folder
 from nstkit.settings import NotAllowed, as_word
 from train_backbone import resume
 from train_backbone.augment import normalise
@@ -40,7 +41,7 @@ class Session:
         data: the data set on the device, altered as the settings say.
         feed: gives its training pictures.
         training: the network in training, at step 0 or where the resumed run stopped.
-        folder: the folder of the run.
+        folder: the folder of the run, None where nothing will be written.
         is_resumed: whether the folder holds an earlier part of this run.
         environment: hardware and versions.
         ranks: the processes that train together.
@@ -52,14 +53,47 @@ class Session:
     data: Dataset
     feed: Feed
     training: Training
-    folder: Path
+    folder: Path | None
     is_resumed: bool
     environment: dict[str, Any]
     ranks: Ranks
 
 
-def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
+@contextlib.contextmanager
+def held_folder(config: TrainConfig, ranks: Ranks) -> Iterator[tuple[Path | None, bool]]:
+    """Find the run's folder and whether it is that of a resumed run, before any work; keep other processes out of it.
+
+    Yields:
+        None for a new run of which nothing will be written; then the name that is asked for may be taken.
+
+    Raises:
+        UserError: where another process trains this run, the name is taken, or `--resume` names no run that can go on.
+    """
+    network, trial = config.network, config.trial
+    slug = f"{network.arch}-{network.norm}-w{network.width:g}-{config.data.dataset}"
+    folder, is_resumed = None, False
+    with contextlib.ExitStack() as stack:
+        if ranks.is_writer:
+            folder = resume.find_resumable(config)
+            is_resumed = folder is not None
+            if not (config.run.print_config or trial.dry_run or trial.overfit_batch):
+                parent = config.run.runs_dir / "train_backbone"
+                place = new_folder(parent, config.run.run_name, slug) if folder is None else held(folder)
+                folder = stack.enter_context(place)
+        yield ranks.from_writer((folder, is_resumed))
+
+
+def open_session(
+    given: TrainConfig, machine: Machine, ranks: Ranks, folder: Path | None = None, is_resumed: bool = False
+) -> Session:
     """Return everything that is made from the settings, the same in every process. Nothing is written.
+
+    Args:
+        given: settings, not resolved.
+        machine: where to compute.
+        ranks: the processes that train together.
+        folder: of the run, see `held_folder`.
+        is_resumed: whether it holds an earlier part of the run.
 
     Raises:
         UserError: for settings that do not go together, or data that are not there or not those of the resumed run.
@@ -72,13 +106,12 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
     pictures = int(TRAINING_COUNTS.get(config.data.dataset, 2) * config.data.train_fraction)
     batch_size = max(2, min(config.recipe.batch_size, pictures) // ranks.count)
     check_training(config.resolved(1, batch_size), arch, side_px, batch_size, machine.precision, device, warn=False)
-    to_resume = ranks.from_writer(resume.find_resumable(config) if ranks.is_writer else None)
-    saved = None if to_resume is None else resume.read_saved(to_resume)
+    saved = resume.read_saved(folder) if is_resumed and folder is not None else None
     fitted = read_fitted(config)
     with ranks.writer_first():
         data = read_data(config, fitted).to(device)
     if saved is not None:
-        resume.check_same_data(f"--resume {to_resume}", saved, data)
+        resume.check_same_data(f"--resume {folder}", saved, data)
     feed = Feed(data, config, ranks)
     check_batch(config, feed.batch_size, ranks.count)
     if smaller := [side for side in config.augmentation.progressive if side > data.size_px]:
@@ -104,8 +137,7 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
         model, config, feed.batches_an_epoch, len(data.classes), machine.precision, ranks, replayed
     )
     if saved is not None:
-        resume.load_training(training, saved, f"--resume {to_resume}")
-    folder = to_resume or ranks.from_writer(new_folder(config))
+        resume.load_training(training, saved, f"--resume {folder}")
     return Session(
         config=config,
         given=given,
@@ -114,7 +146,7 @@ def open_session(given: TrainConfig, machine: Machine, ranks: Ranks) -> Session:
         feed=feed,
         training=training,
         folder=folder,
-        is_resumed=to_resume is not None,
+        is_resumed=is_resumed,
         environment=hardware.describe_environment(device),
         ranks=ranks,
     )
@@ -134,15 +166,6 @@ def check_batch(config: TrainConfig, batch_size: int, processes: int) -> None:
             f"put some neighbours into different processes: choose a --batch-size that gives each process an even "
             f"number."
         )
-
-
-def new_folder(config: TrainConfig) -> Path:
-    """Return the folder of a new run. Where nothing will be written, the name that is asked for may be taken."""
-    network, trial = config.network, config.trial
-    slug = f"{network.arch}-{network.norm}-w{network.width:g}-{config.data.dataset}"
-    writes_nothing = config.run.print_config or trial.dry_run or trial.overfit_batch
-    run_name = None if writes_nothing else config.run.run_name
-    return choose_folder(config.run.runs_dir, "train_backbone", run_name, slug)
 
 
 def read_data(config: TrainConfig, fitted: Mapping[str, Any] | None = None) -> Dataset:

@@ -149,7 +149,8 @@ def overfit_batch(session: Session) -> None:
 
 def profile_steps(session: Session) -> None:
     """Print what a few steps spend their time on and write a trace that chrome://tracing and Perfetto show."""
-    check_writable(session.folder)
+    folder = known(session.folder)
+    check_writable(folder)
     device = session.machine.device
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     for batch in repeated(session, 2):
@@ -157,7 +158,7 @@ def profile_steps(session: Session) -> None:
     with profile(activities=activities) as profiler:
         for batch in repeated(session, PROFILED_STEPS):
             step_once(session, batch)
-    path = session.folder / "trace.json"
+    path = folder / "trace.json"
     profiler.export_chrome_trace(str(path))
     sort_by = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     print(profiler.key_averages().table(sort_by=sort_by, row_limit=15, max_name_column_width=40))

@@ -16,6 +16,7 @@ def main() -> None:
     from nstkit.backbones.describe import taps_table
     from nstkit.backbones.prepare import load_backbone
     from nstkit.backbones.spec import parse_backbone
+    from nstkit.folders import run_names
     from nstkit.names import distinct
     from nstkit.runs import open_run
     from transfer.batch import check_memory, load_judges, paint_pairs
@@ -28,11 +29,12 @@ def main() -> None:
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
-    pairs = read_pairs(config.pictures, config.optimization.init or "")
     labels = distinct(spec.label for spec in specs)  # exp1/best.pth and exp2/best.pth would be one folder
+    names = [None] * len(specs) if config.network.list_taps else run_names(config.run, "transfer", labels)
+    pairs = read_pairs(config.pictures, config.optimization.init or "")
     pictures = (*config.pictures.content, *config.pictures.style, Path(config.optimization.init or ""))
     check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
-    for spec, label in zip(specs, labels, strict=True):
+    for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(machine.device)
         backbone.label = label
         backbone.check_taps(config.losses.named_taps)
@@ -44,8 +46,7 @@ def main() -> None:
         panel = load_judges(config, spec, pairs, machine)
         hardware.seed_everything(config.run.seed)
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
-        suffix = f"-{backbone.label}" if len(specs) > 1 else ""
-        with open_run(fitted, machine.device, "transfer", slug, given=given, suffix=suffix) as run:
+        with open_run(fitted, machine.device, "transfer", slug, given=given, name=name) as run:
             paint_pairs(run, backbone, pairs, fitted, machine.device, panel)
 
 

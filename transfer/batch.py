@@ -10,9 +10,7 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.hardware import Machine
-from nstkit.interruption import uninterrupted
-from nstkit.pictures.kinds import list_pictures
-from nstkit.pictures.read import read_picture
+from nstkit.interruption import Interruption, uninterrupted
 from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
@@ -21,7 +19,7 @@ from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
-from transfer.pairs import Pair
+from transfer.pairs import Pair, read_by_name
 from transfer.report import Reporter, judges_line
 
 
@@ -43,27 +41,28 @@ def paint_pairs(
         device: where to paint.
         panel: who judges the pictures; None for nobody.
     """
-    reporter = Reporter(run, backbone, config, len(pairs))
     paths = []
-    try:
-        for pair in pairs:
-            scene = pair.scene(config.pictures.size, device)
-            reporter.begin(pair, scene)
-            painting = paint(scene, backbone, config.painting, reporter.step)
-            judged = {} if panel is None else judge(panel, painting.image, scene)
+    with Interruption() as asked:
+        reporter = Reporter(run, backbone, config, len(pairs), asked)
+        try:
+            for pair in pairs:
+                scene = pair.scene(config.pictures.size, device)
+                reporter.begin(pair, scene)
+                painting = paint(scene, backbone, config.painting, reporter.step, keeps_interrupted=True)
+                judged = {} if panel is None else judge(panel, painting.image, scene)
+                with uninterrupted():
+                    paths.append(reporter.end(pair, painting, judged))
+                    if len(pairs) == 1:
+                        reporter.show_inside(draw_inside(backbone, scene, painting.image, config.painting))
+                print(summary(paths[-1], painting, scene, config))
+                if panel is not None and judged:
+                    print(f"judged:  {judges_line(judged, panel.measures)}")
+                if painting.is_interrupted or asked.is_asked:
+                    raise KeyboardInterrupt
+        finally:
             with uninterrupted():
-                paths.append(reporter.end(pair, painting, judged))
-                if len(pairs) == 1:
-                    reporter.show_inside(draw_inside(backbone, scene, painting.image, config.painting))
-            print(summary(paths[-1], painting, scene, config))
-            if panel is not None and judged:
-                print(f"judged:  {judges_line(judged, panel.measures)}")
-            if painting.is_interrupted:
-                raise KeyboardInterrupt
-    finally:
-        with uninterrupted():
-            if paths:
-                reporter.close()
+                if paths:
+                    reporter.close()
     return paths
 
 
@@ -97,7 +96,7 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair]
     judging, size_px = config.judging, config.pictures.size
     if judging.judge == ("none",) or config.pictures.mode != "transfer":
         return None
-    others = {path.stem: read_picture(path, size_px) for path in list_pictures(judging.judge_style)}
+    others = read_by_name(judging.judge_style, size_px)
     styles = {**others, **{pair.style_name: pair.style for pair in pairs if pair.style is not None}}
     contents = {pair.content_name: pair.content for pair in pairs if pair.content is not None}
     panel = load_panel(
@@ -115,12 +114,14 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair]
 
 
 def judge(panel: Panel, picture: torch.Tensor, scene: Scene) -> dict[str, float]:
-    """Return the judges' values, none for a picture that is too narrow for them or has no content or no style."""
+    """Return the judges' values; none where they are interrupted, or the picture is too narrow or lacks an original."""
     if scene.content is None or scene.style is None:
         return {}
     try:
         with too_little_memory("too little memory"):
             return panel.judge(picture, scene.content, scene.style)
+    except KeyboardInterrupt:  # the painting is finished and not yet saved
+        return {}
     except (ValueError, UserError) as error:
         warnings.warn(f"not judged: {error}", stacklevel=2)
         return {}

@@ -77,9 +77,9 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     contents: dict[str, Image.Image | None] = {"": None}
     styles: dict[str, Image.Image | None] = {"": None}
     if pictures.mode != "texture":
-        contents = {**_read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
+        contents = {**read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
-        styles = {**_read_by_name(pictures.style, pictures.size)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+        styles = {**read_by_name(pictures.style, pictures.size)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     pairs = [
         Pair(content_name, style_name, content, style, start)
         for content_name, content in contents.items()
@@ -108,16 +108,11 @@ def read_start(init: str, size_px: int) -> Image.Image | None:
     return read_picture(path, 2 * size_px)
 
 
-def _read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:
+def read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:
     """Return the pictures by file name without suffix; of two that share it, the second gets a number."""
-    pictures: dict[str, Image.Image] = {}
-    for path in list_pictures(paths):
-        name, namesakes = path.stem, 1
-        while name in pictures:
-            namesakes += 1
-            name = f"{path.stem}~{namesakes}"
-        pictures[name] = read_picture(path, size_px)
-    return pictures
+    files = list_pictures(paths)
+    names = distinct(path.stem for path in files)
+    return {name: read_picture(path, size_px) for name, path in zip(names, files, strict=True)}
 
 
 def check_outputs(out: Path | None, labels: Sequence[str], pairs: Sequence[Pair], inputs: Iterable[Path]) -> None:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import settings_of
 from nstkit.files import write_csv
+from nstkit.interruption import Interruption
 from nstkit.measure import Measure
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
@@ -33,8 +34,11 @@ class Reporter:
     Tags of a pair among several begin with its name, so that no two pairs share a curve.
     """
 
-    def __init__(self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int) -> None:
+    def __init__(
+        self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int, interruption: Interruption
+    ) -> None:
         self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
+        self._interruption = interruption
         steps = known(config.optimization.steps)
         self._total = None if steps == UNLIMITED_STEPS else steps
         self._snapshots = {round((self._total or STEPS) ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
@@ -51,7 +55,7 @@ class Reporter:
         self._bar = tqdm(total=self._total, desc=pair.name, unit="eval", disable=is_hidden)
 
     def step(self, step: Step) -> None:
-        """Take one evaluation of the loss."""
+        """Take one evaluation of the loss; raise `KeyboardInterrupt` behind it if an end was asked for."""
         self._run.log(step.number, {f"{self._prefix}{tag}": value for tag, value in step.scalars.items()})
         if step.number in self._snapshots:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
@@ -59,6 +63,8 @@ class Reporter:
         kind = "content" if self._config.pictures.mode == "content" else "style"
         self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
         self._bar.update()
+        if self._interruption.is_asked:
+            raise KeyboardInterrupt
 
     def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
         """Save a painting with its settings inside; return the picture's path."""

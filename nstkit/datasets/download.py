@@ -6,7 +6,6 @@ whole. Here the archive is fetched first; torchvision's code then finds it whole
 
 import contextlib
 import http.client
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from torchvision.datasets.utils import USER_AGENT, calculate_md5
 from tqdm import tqdm
 
 from nstkit.errors import UserError
-
-if sys.platform != "win32":  # there two commands must not download at once
-    import fcntl
+from nstkit.files import writing
+from nstkit.locks import locked
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 2**18
@@ -65,14 +63,10 @@ def fetch_archive(url: str, path: Path, md5: str) -> None:
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait until no other process downloads or extracts into the folder, which is made if need be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "wb")  # noqa: SIM115 (closed below; the error of opening it is its own)
-    except OSError as error:
-        raise UserError(f"{folder.absolute()}: cannot be written ({error.strerror or error}).") from error
-    with lock:
-        if sys.platform != "win32":
-            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, however this process ends
+    with contextlib.ExitStack() as stack:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / ".lock", waits=True))
         yield
 
 

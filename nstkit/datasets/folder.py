@@ -24,6 +24,7 @@ from nstkit.datasets.names import Stream
 from nstkit.datasets.packed import check_files, leave_out, read_packed
 from nstkit.errors import UserError
 from nstkit.memory import free_memory_bytes
+from nstkit.names import is_utf8
 from nstkit.pictures.kinds import SUFFIXES, foreign_hint, is_picture_name, tell_left_out
 
 HELD_OUT_FRACTION = 0.1
@@ -103,7 +104,7 @@ def list_class_folders(root: Path, ignored: tuple[str, ...] = ()) -> Listing:
     members: dict[str, list[str]] = {}
     odd = [(path, "beside the class folders") for path in sorted(_pictures_beside_folders(root))]
     for name in classes:
-        if not _is_text(name):
+        if not is_utf8(name):
             raise UserError(f"{root}: the name of the folder {name} is not UTF-8. Rename it.")
         members[name], left_aside = _pictures_below(root / name)
         odd += [(f"{name}/{path}", reason) for path, reason in left_aside]
@@ -131,7 +132,7 @@ def _pictures_below(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
             continue
         elif not is_file:
             left_aside.append((path, "not a file, or a link to nothing"))
-        elif not _is_text(path):
+        elif not is_utf8(path):
             left_aside.append((path, "its name is not UTF-8: rename it"))
         else:
             pictures.append(path)
@@ -154,11 +155,6 @@ def _told_of_too_few(root: Path, classes: tuple[str, ...]) -> str:
     if count := len(_pictures_beside_folders(root)):
         return f"{told} Sort the {count} pictures in it into {root}/<class>/."
     return told
-
-
-def _is_text(name: str) -> bool:
-    """Return whether a name of the disk is UTF-8; Python keeps other bytes as lone surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def read_listing(listing: Listing, size_px: int, *, is_streamed: bool = False) -> Part:

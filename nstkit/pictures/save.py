@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from nstkit.errors import UserError
-from nstkit.files import write_atomically
+from nstkit.files import write_atomically, writing
 from nstkit.pictures.kinds import SAVED
 from nstkit.pictures.srgb import SRGB_ICC
 
@@ -30,7 +30,5 @@ def save_picture(picture: Image.Image, path: Path, texts: Mapping[str, str] | No
             chunks.add_itxt(name, text)
     elif picture_format in ("JPEG", "WEBP"):
         options |= {"quality": 95} | ({"subsampling": 0} if picture_format == "JPEG" else {})
-    try:
+    with writing(path):
         write_atomically(path, lambda file: picture.save(file, format=picture_format, **options))
-    except OSError as error:
-        raise UserError(f"{path.absolute()}: cannot be written ({error.strerror or error}).") from error

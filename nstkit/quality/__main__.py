@@ -13,6 +13,7 @@ def main() -> None:
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.backbones.prepare import load_backbone
     from nstkit.backbones.spec import parse_backbone
+    from nstkit.folders import run_names
     from nstkit.hardware import choose_machine, seed_everything
     from nstkit.quality.report import Pictures, measure_spec, print_table, report
     from nstkit.runs import open_run
@@ -23,15 +24,16 @@ def main() -> None:
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
+    names = run_names(config.run, "quality", [spec.label for spec in specs])
     pictures = Pictures(config)
-    for spec in specs:
+    for spec, name in zip(specs, names, strict=True):
         seed_everything(config.run.seed)
         backbone = load_backbone(spec, factory=config.extractor.arch, **config.extractor.input.flat())
         backbone.check_taps(config.extractor.taps)
         data, size_px = pictures.load(spec)
         fitted = config.changed(backbone=(spec.text,), image_size=size_px)
-        slug, suffix = f"{backbone.label}-{data.name}", f"-{backbone.label}" if len(specs) > 1 else ""
-        with open_run(fitted, machine.device, "quality", slug, given=given, suffix=suffix) as run:
+        slug = f"{backbone.label}-{data.name}"
+        with open_run(fitted, machine.device, "quality", slug, given=given, name=name) as run:
             quality = measure_spec(spec, backbone, data, fitted, machine.device, machine.precision)
             report(run, backbone, data, quality, fitted)
             print_table(backbone, data, quality, fitted)

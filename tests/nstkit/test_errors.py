@@ -2,8 +2,7 @@
 
 import errno
 import os
-import subprocess
-import sys
+import threading
 import warnings
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from nstkit.errors import (
+    FULL,
     UNUSABLE,
     UserError,
     first_line,
@@ -129,12 +129,25 @@ def test_first_line_says_what_there_is_to_say(error, expected):
     assert first_line(error) == expected
 
 
-def test_reader_that_stops_reading_is_no_error():
-    command = [sys.executable, "-m", "transfer", "--list-taps", "--size", "64"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait() == 0
+@pytest.mark.parametrize("number", FULL)
+def test_full_disk_is_one_line_whichever_thread_finds_out(number, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["transfer"])
+
+    def write():
+        raise OSError(number, "full")
+
+    def main():
+        thread = threading.Thread(target=write)  # as TensorBoard's writer, which hands its error on
+        thread.start()
+        thread.join()
+        write()
+
+    before = threading.excepthook
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {FULL[number]}. What was saved before is whole; make room and resume.\n"
+    assert threading.excepthook is before
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,11 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_path_that_is_no_utf8_does_not_lose_the_table(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"picture": os.fsdecode(b"caf\xe9.png"), "value": 1}])
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines() == ["picture,value", "caf\\udce9.png,1"]
+
+
 def test_check_writable_makes_the_folder_and_leaves_nothing_in_it(tmp_path):
     check_writable(tmp_path / "new" / "deep")
     assert os.listdir(tmp_path / "new" / "deep") == []

@@ -34,25 +34,42 @@ def test_signal_that_is_ignored_stays_so():  # as nohup starts a command
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_second_interrupt_waits_for_the_save():
+@pytest.mark.parametrize("number", ENDS)
+def test_interrupts_wait_for_the_save_and_end_the_work_behind_it(number):
     saved = []
-    with ends_interrupt(), uninterrupted():
-        for number in ENDS:
+
+    def save():
+        with uninterrupted():
             signal.raise_signal(number)
-        saved.append("picture")
+            signal.raise_signal(number)
+            saved.append("picture")
+
     with ends_interrupt(), pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        save()
     assert saved == ["picture"]
 
 
+def test_error_of_a_save_is_not_hidden_by_a_signal():
+    def save():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            raise OSError("full")
+
+    with ends_interrupt(), pytest.raises(OSError, match="full"):
+        save()
+
+
 @pytest.mark.parametrize("number", ENDS)
-def test_first_signal_is_a_request_and_the_second_an_end(number, capsys):
-    before = {each: signal.getsignal(each) for each in ENDS}
+def test_first_signal_is_a_request_its_echo_nothing_and_a_later_one_an_end(number, capsys, monkeypatch):
+    monkeypatch.setattr("nstkit.interruption.time.monotonic", lambda: now_s)
+    before, now_s = {each: signal.getsignal(each) for each in ENDS}, 7.0
     with Interruption() as interruption:
         assert not interruption.is_asked
-        signal.raise_signal(number)
-        assert interruption.is_asked
+        for _ in range(2):  # once from the terminal, once passed on by `uv run`
+            signal.raise_signal(number)
+            assert interruption.is_asked
         assert capsys.readouterr().err == "stopping as soon as all is saved; once more stops at once\n"
+        now_s += 2
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert {each: signal.getsignal(each) for each in before} == before

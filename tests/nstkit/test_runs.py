@@ -1,10 +1,10 @@
 """The run folder, read back with TensorBoard's own reader: curves, pictures, and one table for all commands."""
 
+import errno
 import io
 import json
 import math
 import os
-import re
 
 import numpy as np
 import pytest
@@ -21,12 +21,9 @@ from nstkit.runs import (
     NUMERIC_SETTING_KEYS,
     SETTING_KEYS,
     Run,
-    choose_folder,
     cut_back,
-    is_taken,
     open_run,
     places,
-    slugify,
     table_row,
     tensorboard_command,
 )
@@ -90,7 +87,7 @@ def test_config_holds_settings_given_and_environment(tmp_path):
 
 def test_open_run_says_where_it_is_first_and_last_and_remembers_what_was_given(tmp_path, cpu, capsys):
     given = QualityConfig.of(runs_dir=tmp_path / "runs", run_name="a")
-    with open_run(given.changed(device="cpu"), cpu, "quality", "slug", given=given, suffix="-b") as run:
+    with open_run(given.changed(device="cpu"), cpu, "quality", "slug", given=given, name="a-b") as run:
         assert run.folder == tmp_path / "runs" / "quality" / "a-b"
         first = capsys.readouterr().out
         run.log(1, {"x": 1.0})
@@ -102,7 +99,7 @@ def test_open_run_says_where_it_is_first_and_last_and_remembers_what_was_given(t
     assert saved["environment"]["torch"] == torch.__version__
     with (
         pytest.raises(UserError, match=r"--run-name a-b: .* is there already"),
-        open_run(given, cpu, "quality", "slug", given=given, suffix="-b"),
+        open_run(given, cpu, "quality", "slug", given=given, name="a-b"),
     ):
         pytest.fail("a taken name was taken again")
 
@@ -144,13 +141,17 @@ def _fail_in(run):
         raise ZeroDivisionError
 
 
-def test_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path):
+def test_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path, cpu):
+    config = QualityConfig.of(runs_dir=tmp_path / "runs")
+
+    def measure():
+        with open_run(config, cpu, "quality", "slug", given=config) as run:
+            run.save_picture("a.png", Image.new("RGB", (8, 8)))
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        _fail_in(_open(tmp_path / "run"))
+        measure()
     assert os.listdir(tmp_path) == []
-    with _open(tmp_path / "run"):
-        pass
-    assert os.listdir(tmp_path) == ["run"]
 
 
 def test_continued_run_that_fails_keeps_its_checkpoints(tmp_path):
@@ -325,76 +326,68 @@ def test_rewound_to_its_start_a_new_run_that_fails_leaves_no_folder(tmp_path):
     run.rewind(0)
     with pytest.raises(ZeroDivisionError):
         _fail_in(run)
-    assert not (tmp_path / "run").exists()
+    assert os.listdir(tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("resume_step", [None, 5])
 def test_files_that_a_kill_left_unfinished_are_cleared_away(resume_step, tmp_path):
-    for name in (".ckpt.pt.abcd_123.part", "epochs/.epoch-001.pt.q1w2e3r4.part"):
+    for name in (".ckpt.pt.abcd_123.nstkit-part", "epochs/.epoch-001.pt.q1w2e3r4.nstkit-part"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
     (tmp_path / "epochs" / "epoch-000.pt").write_bytes(b"whole")
-    (tmp_path / ".mine.part").write_bytes(b"of somebody else")
+    others = {".mine.part", ".a.download.part", ".b.nstkit-part"}  # of somebody else
+    for name in others:
+        (tmp_path / name).touch()
     with _open(tmp_path, resume_step=resume_step) as run:
         run.log(6, {"a": 1.0})
-    assert [path.name for path in tmp_path.rglob("*.part")] == [".mine.part"]
+    assert {path.name for path in tmp_path.rglob("*part")} == others
     assert (tmp_path / "epochs" / "epoch-000.pt").read_bytes() == b"whole"
 
 
-def test_folder_that_was_there_stays_when_the_run_fails(tmp_path):
+def test_what_was_there_stays_when_the_run_fails(tmp_path):
     (tmp_path / ".git").mkdir()
+    (tmp_path / "images").mkdir()
     with pytest.raises(ZeroDivisionError):
         _fail_in(_open(tmp_path))
-    assert (tmp_path / ".git").is_dir()
+    assert sorted(os.listdir(tmp_path)) == [".git", "images"]
 
 
-def test_folder_is_taken_once_a_whole_file_is_in_it(tmp_path):
-    folder = tmp_path / "run"
-    assert not is_taken(folder)
-    folder.mkdir()
-    assert not is_taken(folder)
-    (folder / ".config.json.abc.part").touch()
-    assert not is_taken(folder)
-    (folder / "config.json").touch()
-    assert is_taken(folder)
-    (tmp_path / "file").touch()
-    assert is_taken(tmp_path / "file")
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_full_disk_ends_the_run_with_its_own_error_or_that_of_the_work(error, tmp_path, monkeypatch):
+    run = _open(tmp_path)
+    run.log(1, {"a": 1.0})
 
+    class Full:
+        def __init__(self, file):
+            self._file = file
 
-def test_run_name_is_the_folder(tmp_path, user_error):
-    folder = choose_folder(tmp_path, "transfer", "mine", "slug")
-    assert folder == tmp_path / "transfer" / "mine"
-    folder.mkdir(parents=True)
-    assert choose_folder(tmp_path, "transfer", "mine", "slug") == folder  # nothing was begun there
-    (folder / "config.json").touch()
-    with user_error("--run-name mine", "Choose another name"):
-        choose_folder(tmp_path, "transfer", "mine", "slug")
-    assert choose_folder(tmp_path, "train_backbone", "mine", "slug") == tmp_path / "train_backbone" / "mine"
+        def write(self, line):
+            return self._file.write(line[:7])
 
-
-def test_folder_without_a_name_tells_when_and_what_and_is_new(tmp_path, monkeypatch):
-    monkeypatch.setattr("nstkit.runs.time.strftime", lambda pattern: "20260102-030405")
-    chosen = []
-    for _ in range(4):
-        chosen.append(choose_folder(tmp_path, "transfer", None, "vgg19 / a b"))
-        chosen[-1].mkdir(parents=True)
-    name = "20260102-030405-vgg19-a-b"
-    assert [folder.name for folder in chosen] == [name, f"{name}~2", f"{name}~3", f"{name}~4"]
+    monkeypatch.setattr(run, "_metrics", Full(run._metrics))
+    with pytest.raises(OSError, match="No space left"):
+        run.log(2, {"a": 1.0})
     monkeypatch.undo()
-    assert re.fullmatch(r"\d{8}-\d{6}-slug", choose_folder(tmp_path, "transfer", None, "slug").name)
 
+    def refuse():
+        raise OSError(errno.ENOSPC, "full")
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("vgg19", "vgg19"), ("../a\\b c", "a-b-c"), ("Bäume", "B-ume"), ("", "run"), ("..", "run"), ("x" * 200, "x" * 80)],
-)
-def test_slug_is_fit_for_a_folder(text, expected):
-    assert slugify(text) == expected
+    close = run._writer.close
+    monkeypatch.setattr(run._writer, "close", refuse)
+    if error is None:
+        with pytest.raises(OSError, match="full"):
+            run.__exit__(None)
+    else:
+        run.__exit__(error)
+    close()
+    with _open(tmp_path, resume_step=1):
+        pass
+    assert [line["step"] for line in _lines(tmp_path)] == [1]
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path, user_error):
     (tmp_path / "file").write_bytes(b"")
-    with user_error(tmp_path / "file" / "run", "cannot be written", "--runs-dir"):
+    with user_error(tmp_path / "file" / "run", "cannot be written"):
         _open(tmp_path / "file" / "run")
 
 

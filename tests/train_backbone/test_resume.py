@@ -200,10 +200,32 @@ def test_run_that_died_and_survived_goes_on_bit_for_bit(train, tmp_path, read_ev
     assert_same_run(folder, whole, read_events)
 
 
+# Trained by another process
+
+
+def test_run_that_another_process_trains_is_refused_before_any_work(
+    trained_run, tiny_training, hold, call_command, capsys
+):
+    def call(*words):
+        run = ("--runs-dir", trained_run.parents[1], "--run-name", trained_run.name)
+        code = call_command(main, *tiny_training, *run, *words)
+        return code, capsys.readouterr().err
+
+    before = {path: path.read_bytes() for path in trained_run.rglob("*") if path.is_file()}
+    with hold(trained_run / ".lock") as other:
+        line = f"error: {trained_run}: process {other.pid} on "
+        for words in (("--resume", trained_run), ("--resume", trained_run, "--profile")):
+            code, error = call(*words, "--data-dir", "nowhere")
+            assert (code, error[: len(line)], error.count("\n")) == (2, line, 1)
+            assert "Wait for its end, or choose another --run-name." in error
+        assert call("--resume", trained_run, "--print-config") == (0, "")  # which only reads
+    assert {path: path.read_bytes() for path in trained_run.rglob("*") if path.is_file()} == before
+
+
 # Killed early
 
 
-@pytest.mark.parametrize("left", ["config.json", ".ckpt.pt.abcd1234.part", "as it is"])
+@pytest.mark.parametrize("left", ["config.json", ".ckpt.pt.abcd1234.nstkit-part", "as it is"])
 def test_run_that_was_killed_before_its_first_save_is_begun_again_in_its_folder(
     left, train, uninterrupted, read_events
 ):

@@ -10,7 +10,7 @@ from nstkit.errors import UserError
 from nstkit.hardware import Machine
 from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
-from train_backbone.session import first_pictures, open_session, read_data
+from train_backbone.session import first_pictures, held_folder, open_session, read_data
 
 
 @pytest.fixture
@@ -30,15 +30,34 @@ def config_of(tiny_training, tmp_path):
 
 
 def test_session_is_at_the_start_and_writes_nothing(config_of, machine, tmp_path):
-    session = open_session(config_of("--run-name", "a"), machine, Ranks())
-    assert (session.training.step, session.is_resumed) == (0, False)
-    assert session.folder == tmp_path / "train_backbone" / "a"
+    session = open_session(config_of(), machine, Ranks(), tmp_path / "a")
+    assert (session.training.step, session.folder, session.is_resumed) == (0, tmp_path / "a", False)
     assert (session.config.recipe.max_steps, session.config.data.image_size) == (20, 32)
     assert session.machine == machine
     assert session.given.recipe.max_steps is None
     assert session.feed.config is session.config
     assert session.environment["torch"] == torch.__version__
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["--print-config", "--dry-run", "--overfit-batch"])
+def test_what_writes_nothing_holds_no_folder_and_may_have_a_taken_name(word, config_of, tmp_path):
+    (tmp_path / "train_backbone" / "a").mkdir(parents=True)
+    (tmp_path / "train_backbone" / "a" / "config.json").touch()
+    with pytest.warns(UserWarning, match="not used") if word == "--overfit-batch" else contextlib.nullcontext():
+        config = config_of("--run-name", "a", word)
+    with held_folder(config, Ranks()) as place:
+        assert place == (None, False)
+        assert [path.name for path in tmp_path.rglob("*")] == ["train_backbone", "a", "config.json"]
+
+
+def test_folder_of_a_new_run_is_found_before_the_work(config_of, tmp_path):
+    with held_folder(config_of("--run-name", "a"), Ranks()) as place:
+        assert place == (tmp_path / "train_backbone" / "a", False)
+        (tmp_path / "train_backbone" / "a" / "config.json").touch()
+    taken = pytest.raises(UserError, match=r"--run-name a: .* Choose another name")
+    with taken, held_folder(config_of("--run-name", "a"), Ranks()):
+        pytest.fail("a taken name was taken again")
 
 
 def test_batch_larger_than_the_data_is_the_data(config_of, machine):

@@ -55,6 +55,16 @@ def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, machine, checkpoi
     assert "judge/style" in values
 
 
+def test_interrupted_judges_have_no_values(pairs, machine, checkpoint, content, style, monkeypatch):
+    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, machine)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(panel), "judge", interrupted)
+    assert judge(panel, content, Scene(content, style)) == {}
+
+
 @pytest.mark.parametrize(
     ("mode", "interrupted", "expected"),
     [

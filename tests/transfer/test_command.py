@@ -17,10 +17,12 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit.interruption import ENDS
 from nstkit.pictures.read import read_picture
 from nstkit.runs import MEASURE_KEYS, SETTING_KEYS
-from transfer import report
+from transfer import batch, report
 from transfer.__main__ import main
+from transfer.judges.panel import Panel
 
 STEPS = 12
 QUICK = ("--device", "cpu", "--precision", "fp32", "--size", "48", "--steps", STEPS, "--quiet", "--judge", "none")
@@ -179,7 +181,10 @@ def test_scheduler_or_terminal_that_ends_a_painting_loses_nothing(number, checkp
         process.send_signal(number)
         error = process.communicate()[1]
     assert process.returncode == 130
-    assert error == "interrupted; what was finished is saved\n"
+    assert error.splitlines() == [
+        "stopping as soon as all is saved; once more stops at once",
+        "interrupted; what was finished is saved",
+    ]
     (run,) = (tmp_path / "transfer").iterdir()
     (row,) = read_results(run)
     with Image.open(row["picture"]) as picture:
@@ -245,6 +250,29 @@ def test_interrupt_saves_what_is_there(checkpoint, pictures, tmp_path, call_comm
     assert int(rows[1]["step"]) <= 5
     assert {path.name for path in (folder / "images").iterdir()} == {"boat-dots.png", "boat-waves.png"}
     assert read_row(folder).settings["content"] == "boat"
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_signal_while_judging_saves_the_painting_and_ends(
+    number, checkpoint, pictures, tmp_path, cpu, call_command, monkeypatch
+):
+    before = signal.signal(number, signal.default_int_handler)
+
+    def judge(panel, *pictures):
+        signal.raise_signal(number)
+        return {}
+
+    nobody = Panel(networks=(), styles={}, contents={}, notes=(), device=cpu)
+    monkeypatch.setattr(batch, "load_judges", lambda *_: nobody)
+    monkeypatch.setattr(Panel, "judge", judge)
+    words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style", *QUICK)
+    try:
+        assert call_command(main, *words, "--judge", "carried", "--runs-dir", tmp_path, "--run-name", "a") == 130
+    finally:
+        signal.signal(number, before)
+    (row,) = read_results(tmp_path / "transfer" / "a")
+    assert int(row["step"]) > 5
+    assert [path.name for path in (tmp_path / "transfer" / "a" / "images").iterdir()] == ["boat-dots.png"]
 
 
 def test_interrupt_between_two_pairs_keeps_the_first(checkpoint, pictures, tmp_path, call_command, monkeypatch):

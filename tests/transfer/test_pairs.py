@@ -1,5 +1,6 @@
 """Which pictures are painted in which style, and where the results go."""
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from nstkit.errors import UserError
 from transfer import pairs as pairs_module
 from transfer.config import PictureSettings
-from transfer.pairs import Pair, check_outputs, output_path, read_pairs, read_start
+from transfer.pairs import Pair, check_outputs, output_path, read_by_name, read_pairs, read_start
 
 LABELS = ["vgg19", "resnet50"]
 
@@ -42,6 +43,12 @@ def test_pictures_of_one_name_are_all_painted(pictures, tmp_path, draw_picture):
     )
     assert sorted(pair.content.size for pair in pairs) == [(40, 40), (44, 44), (48, 64), (60, 48)]
     assert len(set(names(pairs))) == 4
+
+
+def test_names_that_no_table_could_hold_are_escaped(tmp_path, draw_picture):
+    for name in (os.fsdecode(b"caf\xe9.png"), "a\x1b[2J.png", "A.png", "a.jpg"):
+        draw_picture((40, 40)).save(tmp_path / name)
+    assert set(read_by_name([tmp_path], 40)) == {"caf\\udce9", "a\\x1b[2J", "A", "a~2"}
 
 
 def test_nothing_given_is_the_sample_pair(pictures, monkeypatch):

@@ -14,6 +14,7 @@ def main() -> None:
     """Parse, load the judges, then judge the pictures or validate the judges."""
     asked = parse(JudgesConfig, "transfer.judges", with_picture_flag(sys.argv[1:]), examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
+    from nstkit.folders import run_names
     from nstkit.hardware import choose_machine, seed_everything
     from nstkit.runs import open_run
     from transfer.judges.files import judge_files
@@ -25,6 +26,7 @@ def main() -> None:
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
+    (name,) = run_names(config.run, "judges") if config.validation.validate else (None,)
     seed_everything(config.run.seed)
     panel = load_panel(config.judged.judge, device=machine.device)
     for note in panel.notes:
@@ -33,7 +35,7 @@ def main() -> None:
         judge_files(panel, config.judged, machine.device)
         return
     slug = f"validity-{config.validation.size}px"
-    with open_run(config, machine.device, "judges", slug, given=asked) as run:
+    with open_run(config, machine.device, "judges", slug, given=asked, name=name) as run:
         validate(run, panel, config, machine)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from nstkit.errors import UserError, printable
 from nstkit.measure import Measure
+from nstkit.names import distinct
 from nstkit.pictures.kinds import list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import to_tensor
@@ -30,8 +31,9 @@ def judge_files(panel: Panel, settings: JudgedSettings, device: torch.device) ->
     """
     content, style = (to_tensor(read_picture(paths[0])).to(device) for paths in (settings.content, settings.style))
     judged = {}
-    for path in (None, *list_pictures(settings.picture)):  # one after the other: hundreds may be large
-        name = "(the content)" if path is None else path.name
+    files = list_pictures(settings.picture)
+    names = distinct(["(the content)", *(path.name for path in files)])
+    for name, path in zip(names, (None, *files), strict=True):  # one after the other: hundreds may be large
         picture = content if path is None else to_tensor(read_picture(path)).to(device)
         try:
             judged[name] = panel.judge(picture, content, style)

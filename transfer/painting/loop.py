@@ -48,7 +48,7 @@ class Painting:
         scalars: the losses by tag.
         number: the evaluation that it comes from.
         time_s: of the whole loop.
-        is_interrupted: Ctrl-C ended the loop before its last step.
+        is_interrupted: a signal ended the loop before its last step.
         facts: of the objective, see there.
     """
 
@@ -67,6 +67,8 @@ def paint(
     backbone: Backbone,
     settings: PaintSettings,
     report: Callable[[Step], None] = lambda step: None,
+    *,
+    keeps_interrupted: bool = False,
 ) -> Painting:
     """Return the painting of one scene.
 
@@ -76,8 +78,10 @@ def paint(
             whose batch norm has the statistics of the scene.
         settings: resolved.
         report: called after each evaluation.
+        keeps_interrupted: whether KeyboardInterrupt ends the painting with the canvas so far.
 
     Raises:
+        KeyboardInterrupt: otherwise, and before the first evaluation.
         UserError: when the loss is not finite, or no tap of the network carries anything.
     """
     started = time.perf_counter()
@@ -97,7 +101,7 @@ def paint(
             optimizer = build_optimizer(settings.optimization, canvas, optimizer)
             _optimize(objective, canvas, optimizer, settings, scale, kept, started, report)
         except KeyboardInterrupt:
-            if kept.seen == 0:
+            if kept.seen == 0 or not keeps_interrupted:
                 raise
             is_interrupted = True
         except FloatingPointError as error:

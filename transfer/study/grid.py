@@ -16,8 +16,7 @@ from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.files import write_csv
 from nstkit.hardware import Machine
-from nstkit.pictures.kinds import list_pictures
-from nstkit.pictures.read import read_picture
+from nstkit.interruption import uninterrupted
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
@@ -28,6 +27,7 @@ from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings
+from transfer.pairs import read_by_name
 from transfer.study.cells import Cell, Row, Store
 from transfer.study.config import StudyConfig
 
@@ -48,6 +48,7 @@ def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine)
     """
     store, painter = Store(run.folder), Painter(config.judging, machine)
     rows: list[Row] = []
+    table: list[Row] = []
     tiles: list[Tile] = []
     try:
         for position, cell in enumerate(cells, start=1):
@@ -61,15 +62,16 @@ def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine)
             print(f"[{position}/{len(cells)}] {printable(describe(row))}{was_there}")
             run.log(position, {name: value for name, value in row.items() if "/" in name and value is not None})
             rows.append(row)
+            # What holds lists, such as the trace, stays in the cells' own files.
+            table.append({name: value for name, value in row.items() if not isinstance(value, list)})
+            write_csv(run.folder / "results.csv", table)
             tiles.append(Tile(picture, captions(row)))
     finally:
-        if rows:
-            # What holds lists, such as the trace, stays in the cells' own files.
-            table = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows]
-            write_csv(run.folder / "results.csv", table)
-            sheet = contact_sheet(tiles, config.grid.columns, gap_px=GAP_PX, margin_px=GAP_PX)
-            save_picture(sheet, run.folder / "sheet.png")
-            run.show_picture("image/sheet", to_tensor(sheet), len(rows))
+        with uninterrupted():
+            if tiles:
+                sheet = contact_sheet(tiles, config.grid.columns, gap_px=GAP_PX, margin_px=GAP_PX)
+                save_picture(sheet, run.folder / "sheet.png")
+                run.show_picture("image/sheet", to_tensor(sheet), len(tiles))
     return rows
 
 
@@ -118,7 +120,7 @@ class Painter:
             return {}
         wanted = (cell.spec, cell.size_px)
         if self._panel is None or self._panel[0] != wanted:
-            others = {path.stem: read_picture(path, cell.size_px) for path in list_pictures(self._judging.judge_style)}
+            others = read_by_name(self._judging.judge_style, cell.size_px)
             styles = {name: shrink(to_tensor(picture, cell.size_px), JUDGE_PX) for name, picture in others.items()}
             device = self._machine.device
             self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))

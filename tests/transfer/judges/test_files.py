@@ -25,6 +25,13 @@ def test_a_finished_picture_is_judged_beside_the_content_with_marks(pictures, pa
     assert lines[-1].startswith("! = fails its test")
 
 
+def test_pictures_of_one_name_have_a_column_each(pictures, panel, cpu, capsys, tmp_path, draw_picture):
+    boat = pictures / "content" / "boat.png"
+    draw_picture((80, 80)).save(tmp_path / "boat.png")
+    judge_files(panel, JudgedSettings(picture=(boat, tmp_path / "boat.png"), content=(boat,), style=(boat,)), cpu)
+    assert capsys.readouterr().out.splitlines()[0].split()[-2:] == ["boat.png", "boat.png~2"]
+
+
 def test_a_picture_that_is_too_small_is_named(pictures, panel, cpu, tmp_path, draw_picture):
     boat, narrow = pictures / "content" / "boat.png", tmp_path / "narrow.png"
     draw_picture((64, 40)).save(narrow)

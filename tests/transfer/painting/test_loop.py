@@ -137,12 +137,19 @@ def interrupt_at(number, recorder):
 
 
 def test_interrupt_returns_the_best_so_far(backbone, content, style, settings, recorder):
-    result = paint(Scene(content, style), backbone, settings(steps=50), interrupt_at(4, recorder))
+    told = interrupt_at(4, recorder)
+    result = paint(Scene(content, style), backbone, settings(steps=50), told, keeps_interrupted=True)
     assert result.is_interrupted
     assert len(recorder.steps) == 4
     best = min(recorder.steps, key=lambda step: step[1]["loss/total"])
     assert result.number == best[0]
     assert torch.equal(result.image, best[2])
+
+
+def test_interrupt_is_passed_on_to_who_wants_no_part_of_a_picture(backbone, content, style, settings, recorder):
+    with pytest.raises(KeyboardInterrupt):
+        paint(Scene(content, style), backbone, settings(steps=50), interrupt_at(4, recorder))
+    assert len(recorder.steps) == 4
 
 
 def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, settings, monkeypatch):
@@ -152,7 +159,7 @@ def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, 
 
     monkeypatch.setattr(loop, "Objective", Slow)
     with pytest.raises(KeyboardInterrupt):
-        paint(Scene(content, style), backbone, settings(steps=3))
+        paint(Scene(content, style), backbone, settings(steps=3), keeps_interrupted=True)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -53,11 +53,14 @@ def test_grid_is_painted_and_laid_out(words, tmp_path, call_command, capsys, rea
 def test_same_name_goes_on_and_paints_nothing_twice(words, tmp_path, call_command, capsys, monkeypatch):
     paint, painted = grid.paint, []
 
-    def interrupted(scene, *given):
+    def interrupted(scene, backbone, settings, note):
+        def note_or_interrupt(step):
+            note(step)
+            if len(painted) == 4:
+                raise KeyboardInterrupt
+
         painted.append(scene)
-        if len(painted) == 4:
-            raise KeyboardInterrupt
-        return paint(scene, *given)
+        return paint(scene, backbone, settings, note_or_interrupt)
 
     monkeypatch.setattr(grid, "paint", interrupted)
     assert call_command(main, *words) == 130

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nstkit.datasets.patterns import TEXTURES, texture_cover
 from nstkit.errors import UserError
+from nstkit.names import distinct
 from nstkit.pictures.kinds import SUFFIXES, list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import to_tensor
@@ -104,13 +105,11 @@ def draw_mosaic(seed: int) -> Image.Image:
 def _read(paths: tuple[Path, ...], size_px: int) -> Pictures:
     """Return pictures by their names without suffix; of two that share it, the second gets a number."""
     pictures: Pictures = {}
-    for path in list_pictures(paths):
+    files = list_pictures(paths)
+    for name, path in zip(distinct(path.stem for path in files), files, strict=True):
         picture = to_tensor(read_picture(path, size_px), size_px)
         if min(picture.shape[-2:]) < LEAST_PX // 2:
             raise UserError(f"{path}: too narrow at --size {size_px}; the shorter side needs {LEAST_PX // 2} px.")
-        name, copy = path.stem, 2
-        while name in pictures:
-            name, copy = f"{path.stem}~{copy}", copy + 1
         pictures[name] = picture
     return pictures
 
