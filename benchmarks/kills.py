@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=1 uv run python benchmarks/kills.py
 
-SIGKILL, SIGTERM and SIGHUP come in turn, to a batch of `transfer` (a new run each time), to a study and to a training.
-The latter two are started again with the same command until they are done; then the next one begins. Prints a row a
-kill and writes benchmarks/results/kills.json. Broken are pictures that do not open, tables without a picture of the
-folder, lines of metrics.jsonl that are no JSON, and checkpoints that do not load; equal are trainings whose weights,
-and all that was logged of them, are bit for bit those of a training that nothing broke off.
+SIGKILL, SIGTERM and SIGHUP come in turn, to a batch of `transfer` (a new run each time), to a study and to a training,
+at moments spread over the time that the unbroken command takes. The latter two are started again with the same command
+until they are done; then the next one begins. Prints a row a kill and writes benchmarks/results/kills.json. Broken are
+pictures that do not open, rows of a table without a picture, lines of metrics.jsonl that are no JSON, and checkpoints
+that do not load; equal are trainings whose weights, and all that was logged of them, are bit for bit those of a
+training that nothing broke off.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,32 +37,48 @@ from nstkit.sample import sample_content, sample_style
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 300  # a command that hangs
 SHARED = ("--device", "cpu", "--precision", "fp32", "--quiet", "--runs-dir", "runs")
-PAINTING = ("--content", "content", "--style", "style", "--size", "128", "--steps", "40", "--judge", "none")
+PICTURES = ("--content", "content", "--style", "style", "--size", "128", "--steps", "40", "--judge", "none")
 TRAINING = (
-    *("--dataset", "folder", "--data-dir", "classes", "--image-size", "32", "--arch", "vgg11", "--width", "0.0625"),
-    *("--batch-size", "8", "--epochs", "12", "--save-every", "1", "--no-quality", "--resume", "auto"),
+    *(
+        "train_backbone",
+        "--dataset",
+        "folder",
+        "--data-dir",
+        "classes",
+        "--image-size",
+        "32",
+        "--arch",
+        "vgg11",
+        "--width",
+        "0.0625",
+    ),
+    *("--batch-size", "8", "--epochs", "60", "--save-every", "1", "--no-quality", "--resume", "auto"),
 )
 Facts = dict[str, Any]
+Words = tuple[str, ...]
 
 
 def main() -> None:
     """Kill all three, print, write the file."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="of each of the three (default: 20)")
-    parser.add_argument("--latest", type=float, default=40.0, help="last moment after a command's start [s] (40)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     settings = parser.parse_args()
     rows: dict[str, list[Facts]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_inputs(folder)
-        for kind, kill in (("painting", kill_painting), ("study", kill_study), ("training", kill_training)):
-            moments, rows[kind] = random.Random(settings.seed), []
-            for index in range(settings.kills):
-                number, moment_s = SIGNALS[index % len(SIGNALS)], moments.uniform(0, settings.latest)
-                facts = {"signal": number.name, "after_s": round(moment_s, 1), **kill(folder, index, number, moment_s)}
-                rows[kind].append(facts)
-                print(kind, *(f"{name} {value}" for name, value in facts.items()), sep="  ", flush=True)
+        for kind, (words, kill) in KINDS.items():
+            started = time.monotonic()
+            run_until(folder, (*words, "--run-name", "unbroken"), signal.SIGKILL, PATIENCE_S)
+            whole_s, moments, rows[kind] = time.monotonic() - started, random.Random(settings.seed), []
+            print(f"{kind}: {whole_s:.1f} s unbroken")
+            while len(rows[kind]) < settings.kills:
+                number, moment_s = SIGNALS[len(rows[kind]) % len(SIGNALS)], moments.uniform(0, whole_s)
+                facts = {"signal": number.name, "after_s": round(moment_s, 1), **kill(folder, words, number, moment_s)}
+                if facts["code"] != 0:  # otherwise it ended before
+                    rows[kind].append(facts)
+                    print(*(f"{name} {value}" for name, value in facts.items()), sep="  ", flush=True)
         compared = compare_trainings(folder)
         print("trainings", *compared, sep="\n  ")
     write_results("kills", torch.device("cpu"), {"settings": vars(settings), **rows, "trainings": compared})
@@ -81,9 +99,9 @@ def draw_inputs(folder: Path) -> None:
             Image.fromarray(image.transpose(1, 2, 0)).save(path)
 
 
-def run_until(folder: Path, module: str, words: tuple[str, ...], number: int, moment_s: float) -> tuple[int, str]:
+def run_until(folder: Path, words: Words, number: int, moment_s: float) -> tuple[int, str]:
     """Start a command and send it a signal at that moment; return its exit code and what it printed."""
-    command = [sys.executable, "-m", module, *SHARED, *words]
+    command = [sys.executable, "-m", *words, *SHARED]
     unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}  # what was printed before a SIGKILL is read
     with subprocess.Popen(
         command, cwd=folder, env=unbuffered, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -96,51 +114,52 @@ def run_until(folder: Path, module: str, words: tuple[str, ...], number: int, mo
     return process.returncode, printed
 
 
-def kill_painting(folder: Path, index: int, number: int, moment_s: float) -> Facts:
+def kill_painting(folder: Path, words: Words, number: int, moment_s: float) -> Facts:
     """Kill a batch of nine paintings, which is begun anew each time; return what is left of it."""
-    run = folder / "runs" / "transfer" / f"batch{index}"
-    code, printed = run_until(folder, "transfer", (*PAINTING, "--run-name", run.name), number, moment_s)
+    parent = folder / "runs" / "transfer"
+    run = parent / f"batch{len(list(parent.iterdir()))}"
+    code, printed = run_until(folder, (*words, "--run-name", run.name), number, moment_s)
     pictures = sorted((run / "images").glob("*.png"))
-    listed = [folder / row["picture"] for row in read_table(run)]
     cut_short = printed.count("interrupted at")
-    return {
-        "code": code,
-        "pictures": len(pictures),
-        "cut_short": cut_short,
-        **count_faults(run, pictures, listed, printed),
-    }
+    faults = count_faults(run, pictures, [folder / row["picture"] for row in read_table(run)], printed)
+    return {"code": code, "pictures": len(pictures), "cut_short": cut_short, **faults}
 
 
-def kill_study(folder: Path, index: int, number: int, moment_s: float) -> Facts:
+def kill_study(folder: Path, words: Words, number: int, moment_s: float) -> Facts:
     """Kill a study of nine cells that goes on where the one before was killed."""
     run = current(folder / "runs" / "study")
     before = {path: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}
-    code, printed = run_until(folder, "transfer.study", (*PAINTING, "--run-name", run.name), number, moment_s)
+    code, printed = run_until(folder, (*words, "--run-name", run.name), number, moment_s)
     end(run, code)
     cells = sorted((run / "cells").glob("*.json"))
     again = sum(path.stat().st_mtime_ns != written for path, written in before.items())
-    pictures = [path.with_suffix(".png") for path in cells]
     facts = {"code": code, "cells_before": len(before), "done_again": again, "cells": len(cells)}
-    return {**facts, **count_faults(run, pictures, [], printed)}
+    return {**facts, **count_faults(run, [path.with_suffix(".png") for path in cells], [], printed)}
 
 
-def kill_training(folder: Path, index: int, number: int, moment_s: float) -> Facts:
+def kill_training(folder: Path, words: Words, number: int, moment_s: float) -> Facts:
     """Kill a training that goes on where the one before was saved."""
     run = current(folder / "runs" / "train_backbone")
     before = last_step(run)
-    code, printed = run_until(folder, "train_backbone", (*TRAINING, "--run-name", run.name), number, moment_s)
+    code, printed = run_until(folder, (*words, "--run-name", run.name), number, moment_s)
     end(run, code)
     resumed = re.search(r"resumed at step (\d+)", printed)
-    again = before - int(resumed[1]) if resumed else None
+    again = before - int(resumed[1]) if resumed else None  # None = killed before it was ready to go on
     facts = {"code": code, "steps_before": before, "done_again": again, "steps": last_step(run)}
     return {**facts, **count_faults(run, [], [], printed)}
 
 
+KINDS: dict[str, tuple[Words, Callable[[Path, Words, int, float], Facts]]] = {
+    "painting": (("transfer", *PICTURES), kill_painting),
+    "study": (("transfer.study", *PICTURES), kill_study),
+    "training": (TRAINING, kill_training),
+}
+
+
 def compare_trainings(folder: Path) -> list[str]:
-    """Finish the last training, train once unbroken, and say of each whether it is equal to that."""
+    """Finish the last training; say of each whether it is equal to the one that nothing broke off."""
     parent = folder / "runs" / "train_backbone"
-    for name in (current(parent).name, "unbroken"):
-        run_until(folder, "train_backbone", (*TRAINING, "--run-name", name), signal.SIGKILL, PATIENCE_S)
+    run_until(folder, (*TRAINING, "--run-name", current(parent).name), signal.SIGKILL, PATIENCE_S)
     whole = result_of(parent / "unbroken")
     return [f"{run.name}: {'equal' if result_of(run) == whole else 'NOT equal'}" for run in sorted(parent.glob("run*"))]
 
