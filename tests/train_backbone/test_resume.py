@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nstkit.checkpoint import read_checkpoint, write_checkpoint
-from train_backbone import loop, report
+from train_backbone import finish, loop, report
 from train_backbone.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]
