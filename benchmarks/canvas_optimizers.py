@@ -21,6 +21,7 @@ from nstkit.backbones.prepare import load_backbone
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
+from transfer.painting.format import fit_format
 from transfer.painting.loop import paint
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
@@ -49,8 +50,8 @@ def main() -> None:
     """Run every optimizer on the same objective."""
     settings = tyro.cli(Settings)
     device = hardware.choose_device("auto")
-    precision = hardware.choose_precision(settings.precision, device)
     backbone = load_backbone(settings.backbone).to(device)
+    precision = fit_format(backbone, PaintSettings().resolved().losses, settings.precision).format.precision
     content = read_picture(settings.content) if settings.content else sample_content()
     style = read_picture(settings.style) if settings.style else sample_style()
     scene = Scene(to_tensor(content, settings.size), to_tensor(style, settings.size)).to(device)

@@ -19,13 +19,12 @@ from results_file import write_results
 from nstkit import hardware
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
+from nstkit.formats import LAYOUTS
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import PaintSettings
-
-FORMATS = {"nchw": torch.contiguous_format, "nhwc": torch.channels_last}
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,13 @@ def main() -> None:
     content, style = (to_tensor(picture, settings.size).to(device) for picture in (sample_content(), sample_style()))
     rows = []
     print(
-        f"{'network':28s}{'precision':>10s}{'format':>8s}{'limit s':>9s}{'ours s':>9s}{'unfrozen s':>11s}"
+        f"{'network':28s}{'precision':>10s}{'format':>15s}{'limit s':>9s}{'ours s':>9s}{'unfrozen s':>11s}"
         f"{'ours/limit':>11s}"
     )
     for name in settings.backbone:
         for precision in ("fp32", "bf16"):
-            for format_name, memory_format in FORMATS.items():
-                backbone = load_backbone(name).to(device).to_memory_format(memory_format)
+            for memory_format, layout in LAYOUTS.items():
+                backbone = load_backbone(name).to(device).to_memory_format(layout)
                 losses = PaintSettings().resolved().losses
                 objective = Objective(backbone, Scene(content, style), losses, precision)
 
@@ -67,9 +66,9 @@ def main() -> None:
                 times = {"limit_s": median_s(bare, settings.rounds), "ours_s": median_s(ours, settings.rounds)}
                 backbone.network.requires_grad_(True)
                 times["unfrozen_s"] = median_s(bare, settings.rounds)
-                rows.append({"network": backbone.label, "precision": precision, "format": format_name, **times})
+                rows.append({"network": backbone.label, "precision": precision, "format": memory_format, **times})
                 print(
-                    f"{backbone.label:28s}{precision:>10s}{format_name:>8s}{times['limit_s']:9.4f}{times['ours_s']:9.4f}"
+                    f"{backbone.label:28s}{precision:>10s}{memory_format:>15s}{times['limit_s']:9.4f}{times['ours_s']:9.4f}"
                     f"{times['unfrozen_s']:11.4f}{times['ours_s'] / times['limit_s']:11.2f}"
                 )
     write_results(

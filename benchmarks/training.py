@@ -42,11 +42,12 @@ from nstkit.backbones.spec import Norm
 from nstkit.backbones.vgg import VGG
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, LabelledImages, build_dataset
+from nstkit.formats import choose_format, list_formats
 from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
 from train_backbone.feed import Feed
+from train_backbone.format import training_work
 from train_backbone.loop import train_step
-from train_backbone.model import prefer_memory_format
 from train_backbone.training import prepare_training
 from train_backbone.trial import begin_memory, count_flops, peak_memory_mib
 
@@ -121,7 +122,10 @@ def measure(job: Job) -> dict[str, Any]:
     flops = count_flops(VGG("vgg19", norm=job.norm, classes=CLASSES), torch.rand(2, 3, SIDE_PX, SIDE_PX)) / 2
     model.to(device)
     begin_memory(device)
-    precision = "fp32" if job.kind == "peer fp32" else hardware.choose_precision("auto", device)
+    choice = choose_format(list_formats("auto", "auto", device), training_work(model, SIDE_PX, job.batch_size))
+    precision = "fp32" if job.kind == "peer fp32" else choice.format.precision
+    if job.kind == "ours":
+        model.to(memory_format=choice.format.layout)
     run_steps = run_ours if job.kind == "ours" else run_peer
     steps = run_steps(job, model, images, labels, device, precision)
     data_s, step_s = zip(*(times for number, times in enumerate(steps) if number >= 3), strict=True)
@@ -148,7 +152,6 @@ def run_ours(
     data: Dataset = build_dataset("random", tuple(map(str, range(CLASSES))), part, few, few).to(device)
     steps_an_epoch = PICTURES // job.batch_size
     config = TrainConfig.of(norm=job.norm, batch_size=job.batch_size, compile=job.is_compiled).resolved(steps_an_epoch)
-    model = prefer_memory_format(model, data, precision)
     training = prepare_training(model, config, steps_an_epoch, CLASSES, precision)
     memory_format = hardware.memory_format_of(model.parameters())
     model.train()

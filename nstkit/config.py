@@ -24,6 +24,7 @@ from nstkit.unused import defaults_of, warn_of_unused
 
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,10 @@ class RunSettings(Settings):
     device: Device = "auto"
     """Where to compute. auto = cuda, then mps, then cpu."""
     precision: Precision = "auto"
-    """Number format inside the network. auto = bf16 where the hardware computes in it, else fp32."""
+    """Number format inside the network. auto = fp32, or bf16 where it is clearly faster for this network here: measured
+    on a CPU, once. In nstkit.quality fp32, so that it measures alike on every machine."""
+    memory_format: MemoryFormat = "auto"
+    """Order of the values in memory. auto = the faster one, measured together with the precision."""
     runs_dir: Path = Path("runs")
     """Folder that holds the results of every command, and TensorBoard's --logdir."""
     run_name: str | None = None

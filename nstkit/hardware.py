@@ -1,47 +1,37 @@
-"""Device, precision, memory format and seeds: what the hardware is asked, once, before the work starts."""
+"""Device, threads and seeds: what the hardware is asked, once, before the work starts."""
 
 import contextlib
 import os
 import platform
 import random
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nstkit.config import Device, Precision, RunSettings
+from nstkit.config import Device, Precision
+from nstkit.cores import cores
 from nstkit.errors import UserError
 
-PROBE_ROUNDS = 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+BUSY = 0.7  # share of its threads' time below which a process does not have the machine to itself
+LOOK_S = 0.2
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where the networks compute, and in which number format.
+def use_device(name: Device) -> torch.device:
+    """Return the device of a command, and let torch compute in no more threads than there are cores for it.
 
-    Attributes:
-        device: as `choose_device` found it.
-        precision: fp32, bf16 or fp16.
+    Where the user has set OMP_NUM_THREADS, that holds.
+
+    Raises:
+        UserError: for a device that is not there.
     """
-
-    device: torch.device
-    precision: Precision
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What the settings `device` and `precision` resolve to."""
-        return {"device": self.device.type, "precision": self.precision}
-
-
-def choose_machine(run: RunSettings) -> Machine:
-    """Return where and how a command computes. Raises `UserError` for a device that is not there."""
-    device = choose_device(run.device)
-    return Machine(device, choose_precision(run.precision, device))
+    if "OMP_NUM_THREADS" not in os.environ and cores() < torch.get_num_threads():
+        torch.set_num_threads(cores())
+    return choose_device(name)
 
 
 def choose_device(name: Device) -> torch.device:
@@ -65,55 +55,11 @@ def choose_device(name: Device) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: Precision, device: torch.device) -> Precision:
-    """Return fp32, bf16 or fp16: `auto` is bf16 where the device computes in it, else fp32.
-
-    A CPU without bf16 instructions emulates them, slower than float32, so it is asked for the instructions.
-    """
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        with open("/proc/cpuinfo") as info:
-            flags = next((line for line in info if line.startswith(("flags", "Features"))), "").split()
-    except OSError:
-        return False
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
-
-
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager:
     """Return the context in which a network computes at this precision."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
-
-
-def choose_memory_format(step: Callable[[torch.memory_format], Any], device: torch.device) -> torch.memory_format:
-    """Return the faster memory format of `step`, measured on a CPU; channels_last on CUDA, contiguous elsewhere.
-
-    Which is faster on a CPU depends on batch norm, precision and library by up to a factor of five either way.
-
-    Args:
-        step: runs one representative step in the given format, without lasting effect.
-        device: where `step` computes.
-    """
-    if device.type != "cpu":
-        return torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    formats = (torch.contiguous_format, torch.channels_last)
-    for memory_format in formats:
-        step(memory_format)  # the first call allocates and chooses kernels
-    seconds = dict.fromkeys(formats, float("inf"))
-    for _ in range(PROBE_ROUNDS):  # in turns, and the best of each: other programs may be running
-        for memory_format in formats:
-            start = time.perf_counter()
-            step(memory_format)
-            seconds[memory_format] = min(seconds[memory_format], time.perf_counter() - start)
-    return min(seconds, key=seconds.__getitem__)
 
 
 def memory_format_of(weights: Iterable[Tensor]) -> torch.memory_format:
@@ -135,8 +81,8 @@ def seed_everything(seed: int) -> None:
 def describe_environment(device: torch.device) -> dict[str, Any]:
     """Return hardware and versions as plain values, for config.json and checkpoints."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {_cpu_name()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}, {cpu_name()}",
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -145,9 +91,30 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return the processor's model."""
     try:
         with open("/proc/cpuinfo") as info:
             return next(line.partition(":")[2].strip() for line in info if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def time_share() -> float:
+    """Return the share of its threads' time that the machine gives this process now, about 1 where it is alone.
+
+    Every thread multiplies matrices for a moment; the time that they computed is divided by the time that went by.
+    """
+    a = torch.ones(512, 512)
+    a @ a  # the first call starts the threads
+    wall, own = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < LOOK_S:
+        a @ a
+    return (time.process_time() - own) / (time.perf_counter() - wall) / torch.get_num_threads()
+
+
+def busy_warning(share: float) -> str | None:
+    """Return a line where the machine has other work than this process, by what `time_share` says; else None."""
+    if share >= BUSY:
+        return None
+    return f"warning: the machine is busy, this process has {share:.0%} of its threads' time: times here are too long"

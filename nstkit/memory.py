@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
+from nstkit.cgroups import PROC, control_groups
 from nstkit.errors import UserError
 
 with contextlib.suppress(ImportError):  # not on Windows
     import resource
 
-CGROUPS = Path("/sys/fs/cgroup")
-PROC = Path("/proc")
-# Of a control group: the folder of all groups, limit, usage, and the part of the usage that is cache and can be had
-# back; version 2, then 1.
+# Of a control group: the controller, limit, usage, and the part of the usage that is cache and can be had back;
+# version 2, then 1.
 CGROUP_FILES = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -126,17 +125,10 @@ def _address_space() -> int | None:
 
 
 def _control_groups() -> Iterator[int | None]:
-    """Yield what each control group that the process is in leaves, up to the outermost one that can be seen."""
-    try:
-        lines = (PROC / "self/cgroup").read_text().splitlines()
-    except OSError:  # the outermost one alone
-        lines = ["0::/", "0:memory:/"]
-    for controllers, path in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):
-        for folder, *files in CGROUP_FILES:
-            if controllers == folder or folder in controllers.split(","):
-                inside = Path(path.lstrip("/"))
-                for group in dict.fromkeys([inside, *inside.parents]):
-                    yield _group(CGROUPS / folder / group, *files)
+    """Yield what each control group that the process is in leaves."""
+    for controller, *files in CGROUP_FILES:
+        for group in control_groups(controller):
+            yield _group(group, *files)
 
 
 def _group(group: Path, limit: str, usage: str, cache: str) -> int | None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nstkit import formats
 from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.patterns import draw_patterns
 from nstkit.errors import run_command
@@ -31,6 +32,36 @@ TINY_TRAINING = (
     *("--arch", "vgg11", "--width", "0.0625", "--dataset", "folder", "--image-size", "32", "--device", "cpu"),
     *("--precision", "fp32", "--batch-size", "8", "--epochs", "2", "--quiet"),
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unmeasured(tmp_path_factory):
+    """No test measures which format is fast, but those about that: `auto` is the first one, in float32."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "CACHE", tmp_path_factory.mktemp("formats"))
+        patch.setattr(formats, "measure", lambda formats, work: {})
+        yield
+
+
+@pytest.fixture
+def fastest(monkeypatch, tmp_path):
+    """A function that makes a format twice as fast as every other, with nothing remembered so far.
+
+    It returns the names of the works that are measured.
+    """
+
+    def make(precision, memory_format):
+        works = []
+
+        def measure(candidates, work):
+            works.append(work.name)
+            return {form: 1.0 if form == (precision, memory_format) else 2.0 for form in candidates}
+
+        monkeypatch.setattr(formats, "CACHE", tmp_path / f"{precision} {memory_format}")
+        monkeypatch.setattr(formats, "measure", measure)
+        return works
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def main() -> None:
     """Parse, make everything ready, train, test, report."""
     config = parse(TrainConfig, "train_backbone", presets=PRESETS, examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
-    from nstkit.hardware import choose_machine
+    from nstkit.hardware import use_device
     from nstkit.memory import DoesNotFit
     from nstkit.ranks import join_ranks
     from train_backbone import resume, trial
@@ -28,10 +28,10 @@ def main() -> None:
     if finished := resume.find_finished(config):
         print(f"finished already: {finished}")
         return
-    machine = choose_machine(config.run)
-    with join_ranks(machine.device) as ranks, held_folder(config, ranks) as (folder, is_resumed):
+    device = use_device(config.run.device)
+    with join_ranks(device) as ranks, held_folder(config, ranks) as (folder, is_resumed):
         try:
-            session = open_session(config, machine, ranks, folder, is_resumed)
+            session = open_session(config, device, ranks, folder, is_resumed)
         except DoesNotFit as error:
             if not config.trial.dry_run:
                 raise
@@ -48,7 +48,7 @@ def main() -> None:
         elif ranks.is_writer:
             train_and_report(session)
         else:
-            train(session.training, session.feed, session.config, machine.precision, lambda record: None)
+            train(session.training, session.feed, session.config, session.precision, lambda record: None)
 
 
 def train_and_report(session: "Session") -> None:
@@ -66,7 +66,7 @@ def train_and_report(session: "Session") -> None:
         print(places(folder, config.run.runs_dir))
         report.announce(run, session)
         with Interruption() as asked, contextlib.closing(report.Reporter(run, session, asked)) as reporter:
-            train(training, session.feed, config, session.machine.precision, reporter)
+            train(training, session.feed, config, session.precision, reporter)
         quality = measure_and_report(run, session)
     if quality:  # a network that is not finite has none
         print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")

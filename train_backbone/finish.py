@@ -71,7 +71,7 @@ def measure_checkpoint(path: Path, session: Session, *, has_twin: bool) -> tuple
     Returns:
         What was measured, and the network of the checkpoint.
     """
-    device, precision, factory = session.machine.device, session.machine.precision, session.config.network.arch
+    device, precision, factory = session.device, session.precision, session.config.network.arch
     backbone = load_backbone(str(path), factory=factory).to(device)
     logits, labels = classify_all(backbone, session.data.test, precision)
     values = {measure.name: measure.function(logits, labels) for measure in CLASSIFICATION}

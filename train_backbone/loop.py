@@ -114,16 +114,19 @@ def train_epoch(
     last = min(feed.batches_an_epoch, first + known(config.recipe.max_steps) - training.step)
     if first >= last:
         return
-    sums = torch.zeros(3, device=device)  # loss, share of correct ones, norm of the gradient
+    sums = torch.zeros(4, device=device)  # of what `train_step` returns
     for batch in feed.read(training.epoch, first, training.step):
         sums += train_step(training, batch, config, precision, memory_format, feed.ranks.rank)
         steps = (training.batch - 1) % STEPS_A_RECORD + 1
         if steps == STEPS_A_RECORD or training.batch == last:
-            loss, top1, norm = feed.ranks.mean(sums / steps).tolist()
+            loss, top1, norm, skipped = feed.ranks.mean(sums / steps).tolist()
             sums.zero_()
+            norm = norm / (1 - skipped) if skipped < 1 else 0.0
             if config.progress.retries:
                 training.watchdog.look(training.step, loss, norm)
             scalars = {"train/loss": loss, "train/top1": top1, "opt/grad_norm": norm, "opt/lr": training.rate}
+            if training.scaler.is_enabled():
+                scalars |= {"opt/loss_scale": training.scaler.get_scale(), "opt/skipped_steps": skipped * steps}
             pictures = (training.batch - first) * feed.batch_size
             scalars["time/images_per_s"] = pictures / (time.perf_counter() - started)
             report(Record(training.step, training.epoch, scalars, is_before_validation=training.batch == last))
@@ -139,7 +142,11 @@ def train_step(
     memory_format: torch.memory_format,
     rank: int = 0,
 ) -> Tensor:
-    """Do one optimizer step; return the loss, the share of correct pictures and the unclipped gradient's norm, (3,)."""
+    """Do one optimizer step; return four numbers, (4,).
+
+    They are the loss, the share of correct pictures, the norm of the gradient before it is clipped, and 1 where float16
+    overflowed, so that the weights stayed as they were; then the norm is 0.
+    """
     # What the network draws, such as dropout, follows from the step: a resume needs no random states.
     torch.manual_seed((config.run.seed * 1_000_003 + training.step * 4099 + rank) % 2**63)
     device, parts, forward = batch.images.device, config.recipe.accumulate, training.forward
@@ -161,9 +168,9 @@ def train_step(
                 training.scaler.scale(loss / parts).backward()
         seen += torch.stack([loss.detach(), (logits.argmax(1) == part.labels).float().mean()]) / parts
     with record_function("optimizer"):
-        norm = update(training, config.recipe.clip)
+        norm, is_skipped = update(training, config.recipe.clip)
     training.step, training.batch = training.step + 1, training.batch + 1
-    return torch.cat([seen, norm[None]])
+    return torch.cat([seen, norm[None], norm.new_full((1,), is_skipped)])
 
 
 @contextmanager
@@ -201,16 +208,23 @@ def target_loss(logits: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
     return torch.lerp(partner, first, batch.share).mean()
 
 
-def update(training: Training, clip: float) -> Tensor:
-    """Let the optimizer, the schedule and the average take one step; return the norm of the unclipped gradient."""
+def update(training: Training, clip: float) -> tuple[Tensor, bool]:
+    """Let the optimizer, the schedule and the average take one step.
+
+    Returns:
+        The norm of the gradient before it was clipped, and whether the step was skipped, as float16 overflowed.
+    """
     optimizer, scaler = training.optimizer, training.scaler
     scaler.unscale_(optimizer)
     norm = nn.utils.clip_grad_norm_(training.model.parameters(), clip or float("inf"))
     scaler.step(optimizer)
+    scale = scaler.get_scale()
     scaler.update()
-    if scaler.is_enabled() and scaler.get_scale() < LOWEST_SCALE:
-        scaler.update(LOWEST_SCALE)
+    is_skipped = scaler.is_enabled() and scaler.get_scale() < scale
+    if is_skipped:
+        norm = torch.zeros_like(norm)
+        scaler.update(max(scaler.get_scale(), LOWEST_SCALE))
     training.schedule.step_batch()
     if training.averaged is not None:
         training.averaged.update_parameters(training.model)
-    return norm
+    return norm, is_skipped

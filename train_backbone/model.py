@@ -6,17 +6,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nstkit.backbones.build import arch_of, build_network
 from nstkit.backbones.initialise import initialise
-from nstkit.config import Precision
-from nstkit.datasets.arrays import Dataset
 from nstkit.errors import UserError, first_line, is_out_of_memory
-from nstkit.hardware import autocast, choose_memory_format
 from train_backbone.config import NetworkSettings
-
-PROBE_BATCH = 64
 
 
 def build_model(
@@ -66,22 +60,3 @@ def check_logits(model: nn.Module, name: str, classes: int, image_size: int) -> 
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         output = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise UserError(f"--arch {name}: it gives {output} of two pictures in training, not logits (2, {classes}).")
-
-
-def prefer_memory_format(model: nn.Module, data: Dataset, precision: Precision) -> nn.Module:
-    """Return the network in the memory format in which a step of it is faster here."""
-    device = data.train.device
-    images = torch.rand(PROBE_BATCH, 3, data.size_px, data.size_px, device=device)
-    labels = torch.zeros(PROBE_BATCH, dtype=torch.long, device=device)
-    # Two copies, so that the probe leaves no trace in batch norm's statistics.
-    copies = {
-        memory_format: copy.deepcopy(model).to(memory_format=memory_format).train()
-        for memory_format in (torch.contiguous_format, torch.channels_last)
-    }
-
-    def step(memory_format: torch.memory_format) -> None:
-        with autocast(device, precision):
-            logits = copies[memory_format](images.to(memory_format=memory_format))
-        functional.cross_entropy(logits.float(), labels).backward()
-
-    return model.to(memory_format=choose_memory_format(step, device))

@@ -41,6 +41,7 @@ class Reporter:
         }
         self._saved_s = time.monotonic()
         self._quality: dict[str, float] = {}
+        self._skipped = 0  # in this epoch
         self._bar = tqdm(
             total=self._max_steps,
             initial=session.training.step,
@@ -65,6 +66,7 @@ class Reporter:
         if record.is_epoch_end:
             self._end_epoch(record)
         else:
+            self._skipped += round(record.scalars.get("opt/skipped_steps", 0))
             self._bar.set_postfix_str(f"loss {record.scalars['train/loss']:.3f}", refresh=False)
             if record.is_before_validation:
                 return  # a save here would, after a kill, have the validation logged twice at this step
@@ -83,8 +85,10 @@ class Reporter:
                 if "val/top1" in val
                 else ""
             )
+            skipped = f"  {self._skipped} steps skipped: float16 overflowed" if self._skipped else ""
             best = "  best" if record.is_best and measured else ""
-            tqdm.write(f"epoch {record.epoch:3d}  {measured}{val['time/epoch_s']:.1f} s{best}")
+            tqdm.write(f"epoch {record.epoch:3d}  {measured}{val['time/epoch_s']:.1f} s{best}{skipped}")
+        self._skipped = 0
         # last.pt comes last: a kill in between repeats the epoch, and makes the others anew.
         if record.is_best:
             self.save("ckpt.pt", self._quality)
@@ -123,6 +127,7 @@ class Reporter:
 def announce(run: Run, session: Session) -> None:
     """Say where a resumed run goes on, show the first batch, and warn of initial weights that cannot learn."""
     training, config = session.training, session.config
+    print(f"format:  {session.choice}")
     if config.progress.resume:
         where = f"resumed at step {training.step}, in epoch {training.epoch + 1}"
         print(where if session.is_resumed else "nothing to resume: this is a new run")
@@ -134,7 +139,7 @@ def announce(run: Run, session: Session) -> None:
     if training.step == 0:
         count = seen_pictures(data.size_px, session.feed.batch_size)
         images, labels = (values[:: max(1, len(values) // count)] for values in first_pictures(data))
-        device = session.machine.device
+        device = session.device
         init_report = check_initial_weights(training.model, images.to(device), labels.to(device))
         run.show_text("init", init_table(init_report))
         for problem in init_report.problems:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from nstkit.checkpoint import read_checkpoint
-from nstkit.config import settings_of
+from nstkit.config import MemoryFormat, Precision, settings_of
 from nstkit.datasets.arrays import Dataset
 from nstkit.errors import UserError
 from nstkit.settings import as_word, flag_of
@@ -19,6 +19,7 @@ MUST_AGREE = (
     *("arch", "norm", "width", "head", "init", "dataset", "image_size", "protocol", "split_seed", "background"),
     *("train_fraction", "label_noise", "batch_size", "schedule", "seed", "final_fit"),
 )
+KNOWN_FORMATS = {"precision": get_args(Precision), "memory_format": get_args(MemoryFormat)}
 ABOUT_THE_FOLDER = ("resume", "run_name", "runs_dir")
 
 
@@ -85,6 +86,25 @@ def is_finished(folder: Path) -> bool:
     metrics = folder / "metrics.jsonl"
     lines = metrics.read_text().splitlines() if metrics.exists() else []
     return bool(lines) and '"measures"' in lines[-1]  # a finished run that is being prolonged has such a line inside
+
+
+def kept_format(folder: Path, config: TrainConfig) -> dict[str, str]:
+    """Return the settings of number and memory format with which the run in `folder` goes on, on whatever machine.
+
+    The precision may be changed by the command. The optimizer's sums lie in memory as they did.
+
+    Raises:
+        UserError: for another memory format than the run's.
+    """
+    saved = json.loads((folder / "config.json").read_text())
+    names = ("precision", "memory_format")
+    kept = {name: saved[name] for name in names if saved.get(name) in KNOWN_FORMATS[name]}
+    asked = config.run.memory_format
+    if asked not in ("auto", kept.get("memory_format", asked)):
+        raise UserError(
+            f"--resume {folder}: that run computes in --memory-format {kept['memory_format']}. Leave the flag out."
+        )
+    return kept if config.run.precision == "auto" else {**kept, "precision": config.run.precision}
 
 
 def read_saved(folder: Path) -> dict[str, Any] | None:

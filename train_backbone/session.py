@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from nstkit import hardware
+from nstkit.config import Precision
 from nstkit.datasets.alter import altered
 from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
 from nstkit.datasets.names import TRAINING_COUNTS
 from nstkit.errors import UserError
 from nstkit.folders import held, new_folder
-from nstkit.hardware import Machine
+from nstkit.formats import Choice, choose_format, list_formats
 from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
 from nstkit.settings import NotAllowed, as_word
@@ -26,7 +27,8 @@ from train_backbone.config import TrainConfig
 from train_backbone.estimate import LEAST_SIDE_PX, check_training
 from train_backbone.feed import Feed
 from train_backbone.final_fit import check_fitted_data, rates_to_replay, read_fitted
-from train_backbone.model import build_model, network_arch, prefer_memory_format
+from train_backbone.format import training_work
+from train_backbone.model import build_model, network_arch
 from train_backbone.training import Training, prepare_training
 
 
@@ -37,7 +39,8 @@ class Session:
     Attributes:
         config: resolved settings.
         given: the settings before they were resolved, by which a later command recognises its own run.
-        machine: where it computes, and in which number format.
+        device: where it computes.
+        choice: its number format and memory format.
         data: the data set on the device, altered as the settings say.
         feed: gives its training pictures.
         training: the network in training, at step 0 or where the resumed run stopped.
@@ -49,7 +52,8 @@ class Session:
 
     config: TrainConfig
     given: TrainConfig
-    machine: Machine
+    device: torch.device
+    choice: Choice
     data: Dataset
     feed: Feed
     training: Training
@@ -57,6 +61,11 @@ class Session:
     is_resumed: bool
     environment: dict[str, Any]
     ranks: Ranks
+
+    @property
+    def precision(self) -> Precision:
+        """The number format: fp32, bf16 or fp16."""
+        return self.choice.format.precision
 
 
 @contextlib.contextmanager
@@ -84,13 +93,13 @@ def held_folder(config: TrainConfig, ranks: Ranks) -> Iterator[tuple[Path | None
 
 
 def open_session(
-    given: TrainConfig, machine: Machine, ranks: Ranks, folder: Path | None = None, is_resumed: bool = False
+    given: TrainConfig, device: torch.device, ranks: Ranks, folder: Path | None = None, is_resumed: bool = False
 ) -> Session:
     """Return everything that is made from the settings, the same in every process. Nothing is written.
 
     Args:
         given: settings, not resolved.
-        machine: where to compute.
+        device: where to compute.
         ranks: the processes that train together.
         folder: of the run, see `held_folder`.
         is_resumed: whether it holds an earlier part of the run.
@@ -98,14 +107,17 @@ def open_session(
     Raises:
         UserError: for settings that do not go together, or data that are not there or not those of the resumed run.
     """
-    config, device = given, machine.device
+    config = given
     hardware.seed_everything(config.run.seed)
+    if is_resumed and folder is not None:
+        config = config.changed(**resume.kept_format(folder, config))
+    formats = list_formats(config.run.precision, config.run.memory_format, device)
     # Reading or drawing the pictures may take long, so what is known before is checked before.
     side_px = config.data.image_size or LEAST_SIDE_PX
     arch = network_arch(config.network, 2, side_px)
     pictures = int(TRAINING_COUNTS.get(config.data.dataset, 2) * config.data.train_fraction)
     batch_size = max(2, min(config.recipe.batch_size, pictures) // ranks.count)
-    check_training(config.resolved(1, batch_size), arch, side_px, batch_size, machine.precision, device, warn=False)
+    check_training(config.resolved(1, batch_size), arch, side_px, batch_size, formats[0].precision, device, warn=False)
     saved = resume.read_saved(folder) if is_resumed and folder is not None else None
     fitted = read_fitted(config)
     with ranks.writer_first():
@@ -121,27 +133,29 @@ def open_session(
         rates = rates_to_replay(config.progress.final_fit, fitted)
         config = config.changed(epochs=len(rates))
         replayed = rates if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
-    config = config.resolved(feed.batches_an_epoch, feed.batch_size).changed(
-        **machine.settings, image_size=data.size_px
-    )
-    feed = dataclasses.replace(feed, config=config)
+    config = config.resolved(feed.batches_an_epoch, feed.batch_size)
+    config = config.changed(device=device.type, image_size=data.size_px)
     arch = network_arch(config.network, len(data.classes), data.size_px)
-    check_training(config, arch, data.size_px, feed.batch_size // ranks.count, machine.precision, device)
+    check_training(config, arch, data.size_px, feed.batch_size // ranks.count, formats[0].precision, device)
     model = build_model(config.network, len(data.classes), data.size_px, first_pictures(data)[0]).to(device)
-    model = prefer_memory_format(model, data, machine.precision)
-    # Timed in each process, so they may not agree.
-    model.to(memory_format=ranks.from_writer(hardware.memory_format_of(model.parameters())))
+    part_size = feed.batch_size // (ranks.count * config.recipe.accumulate)
+    # Measured by each process, so they may not agree.
+    choice = ranks.from_writer(choose_format(formats, training_work(model, data.size_px, part_size)))
+    model.to(memory_format=choice.format.layout)
+    config = config.changed(**choice.settings)
+    feed = dataclasses.replace(feed, config=config)
     if ranks.count > 1 and device.type == "cuda":
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # raises on a CPU
     training = prepare_training(
-        model, config, feed.batches_an_epoch, len(data.classes), machine.precision, ranks, replayed
+        model, config, feed.batches_an_epoch, len(data.classes), choice.format.precision, ranks, replayed
     )
     if saved is not None:
         resume.load_training(training, saved, f"--resume {folder}")
     return Session(
         config=config,
         given=given,
-        machine=machine,
+        device=device,
+        choice=choice,
         data=data,
         feed=feed,
         training=training,

@@ -19,7 +19,9 @@ from train_backbone.config import TrainConfig
 from train_backbone.schedule import BySteps, WarmupPlateau, build_schedule, replay_schedule
 from train_backbone.watchdog import RATE_FACTOR, Death, Watchdog
 
-LOWEST_SCALE = 128.0  # of the float16 loss: below it is the network that overflows, not the format
+# Of the float16 loss. Torch begins at 65,536 and halves it with each overflow, which costs a short run its steps.
+FIRST_SCALE, LOWEST_SCALE = 1024.0, 1.0
+SCALE_AFTER_OVERFLOW, STEPS_TO_DOUBLE_SCALE = 0.25, 100
 PARTS = ("model", "optimizer", "schedule", "scaler", "watchdog", "averaged")
 COUNTERS = ("step", "epoch", "batch", "best_top1", "rate_factor", "deaths", "history")
 
@@ -158,7 +160,13 @@ def prepare_training(
         if replayed is None
         else replay_schedule(optimizer, warmup_steps, steps_an_epoch, replayed)
     )
-    scaler = torch.amp.GradScaler(device.type, growth_interval=100, enabled=precision == "fp16")
+    scaler = torch.amp.GradScaler(
+        device.type,
+        init_scale=FIRST_SCALE,
+        backoff_factor=SCALE_AFTER_OVERFLOW,
+        growth_interval=STEPS_TO_DOUBLE_SCALE,
+        enabled=precision == "fp16",
+    )
     are_labels_random = config.data.label_noise > 0.5
     watchdog = Watchdog(classes, recipe.batch_size, warmup_steps, are_labels_random=are_labels_random)
     forward = torch.compile(model) if config.run.compile else model

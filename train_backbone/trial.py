@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nstkit.errors import UserError
 from nstkit.files import check_writable
-from nstkit.hardware import memory_format_of
+from nstkit.hardware import busy_warning, memory_format_of, time_share
 from nstkit.settings import known
 from train_backbone.evaluate import evaluate
 from train_backbone.feed import Batch
@@ -25,7 +25,7 @@ OVERFIT_STEPS, OVERFIT_WARMUP, LEARNED_LOSS = 300, 20, 0.1
 
 def dry_run(session: Session) -> None:
     """Print the layers with the shapes of one batch, FLOPs, memory, and the time that the whole run would take."""
-    training, config, feed, precision = session.training, session.config, session.feed, session.machine.precision
+    training, config, feed, precision = session.training, session.config, session.feed, session.precision
     max_steps = known(config.recipe.max_steps)
     batch = next(feed.read(0, 0, max_steps))  # at full resolution
     for line in layer_lines(training.model, batch):
@@ -42,9 +42,12 @@ def dry_run(session: Session) -> None:
     print(f"parameters          {count:,}")
     print(f"forward + backward  {flops / 1e9:.3f} GFLOP a picture, {feed.batch_size} pictures a step")
     print(f"memory              {peak_memory_mib(batch.images.device):,.0f} MiB at most ({batch.images.device.type})")
-    print(f"step                {step_s:.3f} s, {feed.batch_size / step_s:,.0f} pictures/s, {precision}")
+    print(f"format              {session.choice}")
+    print(f"step                {step_s:.3f} s, {feed.batch_size / step_s:,.0f} pictures/s")
     validations = config.recipe.epochs
     print(f"whole run           {max_steps:,} steps, {validations} validations: about {total_s / 60:.1f} min")
+    if warning := busy_warning(time_share()):
+        print(warning)
 
 
 def layer_lines(model: nn.Module, batch: Batch) -> list[str]:
@@ -100,11 +103,11 @@ def repeated(session: Session, count: int) -> Iterator[Batch]:
 
 
 def step_once(session: Session, batch: Batch) -> list[float]:
-    """Do one step; return the loss, the share of correct pictures and the gradient's norm."""
+    """Do one step; return what `train_step` does, as numbers."""
     training = session.training
     memory_format = memory_format_of(training.model.parameters())
     training.model.train()
-    return train_step(training, batch, session.config, session.machine.precision, memory_format).tolist()
+    return train_step(training, batch, session.config, session.precision, memory_format).tolist()
 
 
 def begin_memory(device: torch.device) -> None:
@@ -135,7 +138,7 @@ def overfit_batch(session: Session) -> None:
     for step in range(1, OVERFIT_STEPS + 1):
         for group in session.training.optimizer.param_groups:
             group["lr"] = known(recipe.lr) * min(1.0, step / OVERFIT_WARMUP)  # the run's schedule may be long or short
-        loss, top1, norm = step_once(session, batch)
+        loss, top1, norm, _ = step_once(session, batch)
         if step % 20 == 0 or loss < LEARNED_LOSS:
             print(f"step {step:4d}  loss {loss:.4f}  top1 {top1:.1%}  gradient {norm:.3g}")
         if loss < LEARNED_LOSS:
@@ -151,7 +154,7 @@ def profile_steps(session: Session) -> None:
     """Print what a few steps spend their time on and write a trace that chrome://tracing and Perfetto show."""
     folder = known(session.folder)
     check_writable(folder)
-    device = session.machine.device
+    device = session.device
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     for batch in repeated(session, 2):
         step_once(session, batch)

@@ -20,11 +20,12 @@ def main() -> None:
     from nstkit.names import distinct
     from nstkit.runs import open_run
     from transfer.batch import check_memory, load_judges, paint_pairs
+    from transfer.painting.format import fit_format
     from transfer.pairs import check_outputs, read_pairs
 
     specs = [parse_backbone(text) for text in asked.network.backbone]
-    machine = hardware.choose_machine(asked.run)
-    given, asked = asked, asked.changed(**machine.settings)
+    device = hardware.use_device(asked.run.device)
+    given, asked = asked, asked.changed(device=device.type)
     config = asked.resolved()
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
@@ -35,19 +36,22 @@ def main() -> None:
     pictures = (*config.pictures.content, *config.pictures.style, Path(config.optimization.init or ""))
     check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
     for spec, label, name in zip(specs, labels, names, strict=True):
-        backbone = load_backbone(spec, **config.network.loading).to(machine.device)
+        backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
         backbone.check_taps(config.losses.named_taps)
         if config.network.list_taps:
-            print(taps_table(backbone, pairs[0].scene(config.pictures.size, machine.device).frame))
+            print(taps_table(backbone, pairs[0].scene(config.pictures.size, device).frame))
             continue
         fitted = asked.changed(backbone=(spec.text,)).resolved(backbone.patch_px)
-        check_memory(backbone, pairs, fitted, machine.device)
-        panel = load_judges(config, spec, pairs, machine)
+        choice = fit_format(backbone, fitted.losses, fitted.run.precision, fitted.run.memory_format)
+        fitted = fitted.changed(**choice.settings)
+        check_memory(backbone, pairs, fitted, device)
+        panel = load_judges(config, spec, pairs, device)
         hardware.seed_everything(config.run.seed)
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
-        with open_run(fitted, machine.device, "transfer", slug, given=given, name=name) as run:
-            paint_pairs(run, backbone, pairs, fitted, machine.device, panel)
+        with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
+            print(f"format:  {choice}")
+            paint_pairs(run, backbone, pairs, fitted, device, panel)
 
 
 if __name__ == "__main__":

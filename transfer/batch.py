@@ -9,7 +9,6 @@ import torch
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.errors import UserError, printable, too_little_memory
-from nstkit.hardware import Machine
 from nstkit.interruption import Interruption, uninterrupted
 from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
@@ -87,7 +86,7 @@ def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig
     return f"{printable(path)}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}"
 
 
-def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], machine: Machine) -> Panel | None:
+def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], device: torch.device) -> Panel | None:
     """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
 
     All pictures of the run are what a judge could take a picture for, and those of `--judge-style`. They are kept at
@@ -102,7 +101,7 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair]
     panel = load_panel(
         judging.judge,
         painter=painter,
-        device=machine.device,
+        device=device,
         styles={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in styles.items()},
         contents={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in contents.items()},
     )

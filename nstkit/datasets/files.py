@@ -14,6 +14,7 @@ from PIL import ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from nstkit.cores import cores
 from nstkit.errors import UserError, first_line
 from nstkit.pictures.read import read_picture
 
@@ -102,12 +103,6 @@ class LabelledFiles:
     def to(self, device: torch.device) -> "LabelledFiles":
         """Return the same, read onto a device."""
         return replace(self, labels=self.labels.to(device))
-
-
-def cores() -> int:
-    """Return how many cores this process may use: under torchrun, its share of those that all on the machine have."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 class _Decoder(torch.utils.data.Dataset[Tensor | str]):

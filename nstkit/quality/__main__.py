@@ -14,13 +14,19 @@ def main() -> None:
     from nstkit.backbones.prepare import load_backbone
     from nstkit.backbones.spec import parse_backbone
     from nstkit.folders import run_names
-    from nstkit.hardware import choose_machine, seed_everything
+    from nstkit.formats import Format
+    from nstkit.hardware import seed_everything, use_device
     from nstkit.quality.report import Pictures, measure_spec, print_table, report
     from nstkit.runs import open_run
 
     specs = [parse_backbone(text) for text in given.extractor.backbone]
-    machine = choose_machine(given.run)
-    config = given.changed(**machine.settings)
+    device = use_device(given.run.device)
+    # What is measured should not depend on what is fast on this machine.
+    form = Format(
+        "fp32" if given.run.precision == "auto" else given.run.precision,
+        "channels_last" if given.run.memory_format == "auto" else given.run.memory_format,
+    )
+    config = given.changed(device=device.type, **form._asdict())
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
@@ -30,11 +36,12 @@ def main() -> None:
         seed_everything(config.run.seed)
         backbone = load_backbone(spec, factory=config.extractor.arch, **config.extractor.input.flat())
         backbone.check_taps(config.extractor.taps)
+        backbone.to_memory_format(form.layout)
         data, size_px = pictures.load(spec)
         fitted = config.changed(backbone=(spec.text,), image_size=size_px)
         slug = f"{backbone.label}-{data.name}"
-        with open_run(fitted, machine.device, "quality", slug, given=given, name=name) as run:
-            quality = measure_spec(spec, backbone, data, fitted, machine.device, machine.precision)
+        with open_run(fitted, device, "quality", slug, given=given, name=name) as run:
+            quality = measure_spec(spec, backbone, data, fitted, device, form.precision)
             report(run, backbone, data, quality, fitted)
             print_table(backbone, data, quality, fitted)
 

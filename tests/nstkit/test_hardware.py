@@ -1,6 +1,5 @@
 """What the hardware is asked for, and what is chosen where it has it or not."""
 
-import io
 import json
 import random
 
@@ -10,9 +9,8 @@ import torch
 
 from nstkit import hardware
 from nstkit.checkpoint import read_torch_file
-from nstkit.config import RunSettings
 
-CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -41,55 +39,20 @@ def test_device_that_is_not_there_is_refused_with_those_that_are(machine, user_e
         hardware.choose_device("cuda")
 
 
-def test_machine_is_what_the_settings_resolve_to(machine, user_error, monkeypatch):
-    machine()
-    monkeypatch.setattr(hardware, "open", lambda path: io.StringIO("flags : amx_bf16\n"), raising=False)
-    assert hardware.choose_machine(RunSettings()) == hardware.Machine(CPU, "bf16")
-    found = hardware.choose_machine(RunSettings(device="cpu", precision="fp32"))
-    assert found.settings == {"device": "cpu", "precision": "fp32"}
-    assert RunSettings().changed(**found.settings) == RunSettings(device="cpu", precision="fp32")
-    with user_error("--device mps", "Available: cpu."):
-        hardware.choose_machine(RunSettings(device="mps"))
+@pytest.mark.parametrize(("given", "available", "expected"), [(None, 2, 2), ("8", 2, 8), (None, 8, 8), (None, 32, 8)])
+def test_threads_are_no_more_than_the_cores_unless_the_user_says_so(given, available, expected, monkeypatch):
+    threads = [8]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(hardware, "cores", lambda: available)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert hardware.use_device("cpu") == CPU
+    assert threads[-1] == expected
 
 
-@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
-def test_precision_asked_for_is_taken(name):
-    assert hardware.choose_precision(name, CPU) == name
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
-    [
-        ("model name : x\nflags\t\t: fpu avx512f avx512_bf16 sse\n", "bf16"),
-        ("flags\t\t: fpu amx_bf16\n", "bf16"),
-        ("Features\t: fp asimd bf16 sve\n", "bf16"),  # ARM
-        ("flags\t\t: fpu avx512f avx2\n", "fp32"),
-        ("flags\t\t: fpu\nbugs : bf16\n", "fp32"),
-        ("", "fp32"),
-    ],
-)
-def test_auto_precision_on_a_cpu_asks_for_the_instructions(monkeypatch, cpuinfo, expected):
-    monkeypatch.setattr(hardware, "open", lambda path: io.StringIO(cpuinfo), raising=False)
-    assert hardware.choose_precision("auto", CPU) == expected
-
-
-def test_auto_precision_without_cpuinfo_is_fp32(monkeypatch):
-    def missing(path):
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(hardware, "open", missing, raising=False)
-    assert hardware.choose_precision("auto", CPU) == "fp32"
-    assert hardware.choose_precision("auto", MPS) == "fp32"
-
-
-@pytest.mark.parametrize(("is_native", "expected"), [(True, "bf16"), (False, "fp32")])
-def test_auto_precision_on_cuda_is_bf16_only_where_it_is_not_emulated(monkeypatch, is_native, expected):
-    monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or is_native
-    )
-    assert hardware.choose_precision("auto", CUDA) == expected
-
-
+@pytest.mark.numerics
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
 )
@@ -100,24 +63,33 @@ def test_autocast_computes_in_the_precision(precision, dtype):
     assert layer(torch.rand(2, 4)).dtype == torch.float32
 
 
-@pytest.mark.parametrize("faster", [torch.contiguous_format, torch.channels_last])
-def test_memory_format_on_a_cpu_is_the_one_that_is_faster_at_its_best(monkeypatch, faster):
-    clock = [0.0]
-    calls = []
-    monkeypatch.setattr(hardware.time, "perf_counter", lambda: clock[0])
-
-    def step(memory_format):
-        calls.append(memory_format)
-        is_disturbed = calls.count(memory_format) != 3  # the first call is slow, and other programs may be running
-        clock[0] += 100 if memory_format == faster and is_disturbed else 1 if memory_format == faster else 2
-
-    assert hardware.choose_memory_format(step, CPU) == faster
-    assert calls.count(torch.contiguous_format) == calls.count(torch.channels_last) == 1 + hardware.PROBE_ROUNDS
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_memory_format_is_read_from_the_weights(memory_format):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 4)).to(memory_format=memory_format)
+    assert hardware.memory_format_of(network.parameters()) == memory_format
 
 
-@pytest.mark.parametrize(("device", "expected"), [(CUDA, torch.channels_last), (MPS, torch.contiguous_format)])
-def test_memory_format_elsewhere_is_not_measured(device, expected):
-    assert hardware.choose_memory_format(lambda memory_format: 1 / 0, device) == expected
+@pytest.mark.parametrize(("own_s", "expected"), [(0.4, None), (0.3, None), (0.2, "50%"), (0.02, "5%")])
+def test_busy_machine_is_told_by_the_time_that_the_threads_get(own_s, expected, monkeypatch):
+    wall, own = [0.0], [0.0]
+
+    def product(a):
+        wall[0], own[0] = wall[0] + 0.2, own[0] + own_s
+        return a
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(hardware.time, "perf_counter", lambda: wall[0])
+    monkeypatch.setattr(hardware.time, "process_time", lambda: own[0])
+    monkeypatch.setattr(torch, "ones", lambda *_: type("Matrix", (), {"__matmul__": lambda a, b: product(a)})())
+    share = hardware.time_share()
+    assert share == pytest.approx(own_s / 0.4)
+    warning = hardware.busy_warning(share)
+    assert (warning is None) == (expected is None)
+    assert expected is None or f"this process has {expected} of its threads' time" in str(warning)
+
+
+def test_share_of_this_machine_is_a_share():
+    assert 0 < hardware.time_share() < 1.2
 
 
 def _draw():

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nstkit import memory
+from nstkit import cgroups, memory
 
 GIB = 2**30
 
@@ -12,8 +12,9 @@ GIB = 2**30
 @pytest.fixture
 def system(tmp_path, monkeypatch):
     """A function that writes the system's files; without them there are none."""
-    monkeypatch.setattr(memory, "PROC", tmp_path)
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
+    for module in (memory, cgroups):
+        monkeypatch.setattr(module, "PROC", tmp_path)
+    monkeypatch.setattr(cgroups, "CGROUPS", tmp_path / "cgroup")
 
     def write(**files):
         for name, text in files.items():

@@ -10,8 +10,9 @@ from torch import nn
 
 from nstkit.datasets.arrays import LabelledImages, build_dataset
 from nstkit.datasets.patterns import draw_patterns
+from nstkit.formats import Choice
 from nstkit.ranks import Ranks
-from train_backbone import finish, loop, model
+from train_backbone import finish, loop, session
 from train_backbone.__main__ import main
 from train_backbone.config import TrainConfig
 from train_backbone.feed import Feed
@@ -84,7 +85,7 @@ def train(call_command, tiny_training, tmp_path, monkeypatch):
     `cut_at` is a step in whose midst the process dies without another save, `ask_at` one at which it is asked to end.
     """
     monkeypatch.setattr(loop, "STEPS_A_RECORD", 4)
-    # Which memory format is faster is measured, so by itself it would differ from call to call.
+    # Which format is faster is measured; here it is another one in each call, as on other machines.
     formats = iter([torch.contiguous_format, torch.channels_last] * 10)
     monkeypatch.setattr(finish, "draw", lambda *_: {})  # pictures take longer than the training
     # TensorBoard reads the files of one second in the order of their names, in which 9 comes after 10.
@@ -99,9 +100,13 @@ def train(call_command, tiny_training, tmp_path, monkeypatch):
                 signal.raise_signal(signal.SIGTERM)
             return whole_step(training, *rest)
 
-        chosen = memory_format or next(formats)
+        layout = memory_format or next(formats)
+
+        def choose(candidates, work):
+            return Choice(next((one for one in candidates if one.layout == layout), candidates[0]))
+
         monkeypatch.setattr(loop, "train_step", step)
-        monkeypatch.setattr(model, "choose_memory_format", lambda step, device: chosen)
+        monkeypatch.setattr(session, "choose_format", choose)
         standard = ("--epochs", 3, "--no-quality", "--runs-dir", runs_dir)
         code = call_command(main, *tiny_training, *standard, *words)
         return code, sorted((runs_dir / "train_backbone").iterdir())

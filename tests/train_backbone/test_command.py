@@ -103,7 +103,8 @@ def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"results: {folder}"
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
-    assert lines[2].startswith("epoch   1  val top1 ")
+    assert lines[2] == "format:  fp32 channels_last"
+    assert lines[3].startswith("epoch   1  val top1 ")
     assert lines[-4].startswith("test top1 ")
     assert lines[-3:-1] == lines[:2]
     assert lines[-1].startswith("paint:   ")

@@ -11,6 +11,8 @@ from torch import nn
 from nstkit.datasets.arrays import Dataset, LabelledImages
 from train_backbone.evaluate import MAX_BATCH, evaluate
 
+pytestmark = pytest.mark.numerics
+
 MEAN, STD = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.3, 0.4])
 
 

@@ -50,6 +50,7 @@ def gradient_of(model):
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
+@pytest.mark.numerics
 def test_training_learns_its_pictures_by_heart(run, settings, data):
     training, records = run(settings(epochs=25, lr=5e-3, schedule="onecycle"))
     losses = [record.scalars["train/loss"] for record in records if not record.is_epoch_end]
@@ -236,6 +237,7 @@ def test_without_retries_a_network_is_left_to_itself(run, settings):
 # The parts of a step
 
 
+@pytest.mark.numerics
 def test_step_returns_the_loss_with_smoothing_and_the_norm_before_clipping(one_step, begin, settings):
     config = settings(label_smoothing=0.2, clip=0.01)
     reference = begin(config).model
@@ -247,7 +249,7 @@ def test_step_returns_the_loss_with_smoothing_and_the_norm_before_clipping(one_s
     expected.backward()
     norm = gradient_of(reference).norm()
     share = (logits.argmax(1) == labels).float().mean()
-    torch.testing.assert_close(found, torch.stack([expected, share, norm]))
+    torch.testing.assert_close(found, torch.stack([expected, share, norm, torch.zeros(())]))
     assert norm > 0.1
     assert gradient_of(training.model).norm().item() == pytest.approx(0.01, rel=1e-3)
     assert (training.step, training.batch) == (1, 1)
@@ -298,13 +300,56 @@ def test_loss_of_mixed_labels_by_hand():
     torch.testing.assert_close(target_loss(logits, plain, 0.0), -logits.log_softmax(1)[[0, 1], [0, 1]].mean())
 
 
+@pytest.fixture
+def learn(begin, settings, feed_of):
+    """Do 20 steps on one batch; return the training and what the steps returned, (20, 4)."""
+
+    def learn(precision):
+        config = settings(epochs=10, lr=5e-3, precision=precision)
+        training = begin(config)
+        batch = next(feed_of(config).read(0, 0, 0))
+        layout = memory_format_of(training.model.parameters())
+        training.model.train()
+        return training, torch.stack([train_step(training, batch, config, precision, layout) for _ in range(20)])
+
+    return learn
+
+
+@pytest.mark.numerics
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_trains_on_float32_weights(precision, run, settings):
-    training, records = run(settings(epochs=3, lr=5e-3, precision=precision))
+def test_half_precision_trains_on_float32_weights(precision, learn):
+    """One batch, since 20 steps on others teach so little that rounding decides whether the loss falls."""
+    training, found = learn(precision)
     assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
-    losses = [record.scalars["train/loss"] for record in records if not record.is_epoch_end]
-    assert losses[-1] < losses[0]
+    losses, expected = found[:, 0], learn("fp32")[1][:, 0]
+    torch.testing.assert_close(losses[:6], expected[:6], atol=0.03, rtol=0)
+    assert losses[-1] < 0.5 * losses[0]
     assert training.scaler.is_enabled() == (precision == "fp16")
+    assert found[:, 3].tolist() == [0] * 20
+
+
+@pytest.mark.numerics
+def test_short_run_in_float16_learns_though_it_begins_with_overflows(learn, monkeypatch):
+    monkeypatch.setattr("train_backbone.training.FIRST_SCALE", 2.0**30)
+    training, found = learn("fp16")
+    skipped = int(found[:, 3].sum())
+    assert 2 <= skipped <= 11  # a step each, until it is at most 256
+    assert training.scaler.get_scale() == 2.0 ** (30 - 2 * skipped)
+    assert found[:skipped, 2:].tolist() == [[0, 1]] * skipped
+    assert found[skipped:, 3].sum() == 0
+    torch.testing.assert_close(found[:skipped, 0], found[:1, 0].expand(skipped), atol=0.01, rtol=0)
+    assert found[-1, 0] < 0.8 * found[0, 0]
+
+
+@pytest.mark.numerics
+def test_steps_that_float16_skipped_are_reported(run, settings, monkeypatch):
+    monkeypatch.setattr("train_backbone.training.FIRST_SCALE", 2.0**30)
+    _, records = run(settings(epochs=2, precision="fp16"))
+    first, second = (record.scalars for record in records if not record.is_epoch_end)
+    assert first["opt/skipped_steps"] >= 2
+    assert first["opt/loss_scale"] <= 2.0**26
+    assert math.isfinite(first["opt/grad_norm"])
+    assert second["opt/skipped_steps"] < 6
 
 
 def test_small_pictures_pass_all_poolings_and_large_ones_are_pooled_as_ever(begin, settings):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nstkit.checkpoint import read_checkpoint, write_checkpoint
-from train_backbone import loop, report
+from train_backbone import finish, loop, report
 from train_backbone.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]
@@ -22,11 +22,12 @@ STEPS_AN_EPOCH = 10
 PATIENCE_S = 120  # a subprocess that hangs
 
 # Each line is a call of the command, in a process that sends itself a signal in the middle of a step. The processes are
-# forked, so that torch is imported once. Memory formats are chosen by measuring; here it is one.
+# forked, so that torch is imported once. Formats are chosen by measuring; here it is the last.
 DRIVER = """
 import json, os, sys, torch
 from nstkit.errors import run_command
-from train_backbone import finish, loop, model, report, session
+from nstkit.formats import Choice
+from train_backbone import finish, loop, report, session
 from train_backbone.__main__ import main
 
 whole_update = loop.update
@@ -37,7 +38,7 @@ def update(training, clip):
     return whole_update(training, clip)
 
 loop.update = update
-model.choose_memory_format = lambda step, device: torch.contiguous_format
+session.choose_format = lambda formats, work: Choice(formats[-1])
 loop.STEPS_A_RECORD = 4
 for signal_at, number, words in map(json.loads, sys.stdin):
     child = os.fork()
@@ -220,6 +221,50 @@ def test_run_that_another_process_trains_is_refused_before_any_work(
             assert "Wait for its end, or choose another --run-name." in error
         assert call("--resume", trained_run, "--print-config") == (0, "")  # which only reads
     assert {path: path.read_bytes() for path in trained_run.rglob("*") if path.is_file()} == before
+
+
+# Number format and memory format
+
+MEASURED = ("--precision", "auto", "--no-quality")
+
+
+def test_two_runs_of_a_seed_are_equal_and_measured_once(
+    fastest, tiny_training, tmp_path, call_command, read_events, monkeypatch
+):
+    monkeypatch.setattr(finish, "draw", lambda *_: {})
+    works = fastest("bf16", "channels_last")
+    words = (*tiny_training, *MEASURED, "--epochs", 1, "--runs-dir", tmp_path)
+    folders = [tmp_path / "train_backbone" / name for name in ("a", "b")]
+    for folder in folders:
+        assert call_command(main, *words, "--run-name", folder.name) == 0
+    assert_same_run(*folders, read_events)
+    assert works == ["training at 32 px"]
+
+
+def test_resumed_run_keeps_its_format_whatever_is_fast_now(
+    fastest, tiny_training, tmp_path, call_command, capsys, monkeypatch
+):
+    monkeypatch.setattr(finish, "draw", lambda *_: {})
+    words = (*tiny_training, *MEASURED, "--runs-dir", tmp_path, "--run-name", "a")
+    folder = tmp_path / "train_backbone" / "a"
+    fastest("bf16", "channels_last")
+    assert call_command(main, *words, "--epochs", 1) == 0
+    assert "format:  bf16 channels_last: 2.0 x fp32" in capsys.readouterr().out.splitlines()
+    works = fastest("fp32", "contiguous")
+    resume = (*words, "--resume", folder, "--epochs")
+    for epochs, precision in ((2, "auto"), (3, "fp32")):  # what is asked for may be another one
+        assert call_command(main, *resume, epochs, "--precision", precision) == 0
+        expected = "bf16" if precision == "auto" else "fp32"
+        assert f"format:  {expected} channels_last" in capsys.readouterr().out.splitlines()
+        config = json.loads((folder / "config.json").read_text())
+        assert (config["precision"], config["memory_format"]) == (expected, "channels_last")
+    assert works == []
+    before = (folder / "config.json").read_bytes()
+    assert call_command(main, *resume, 4, "--memory-format", "contiguous") == 2
+    assert "that run computes in --memory-format channels_last. Leave the flag out." in capsys.readouterr().err
+    assert (folder / "config.json").read_bytes() == before
+    assert call_command(main, *words[:-2], "--max-steps", 1) == 0  # a new one
+    assert "format:  fp32 contiguous: bf16 is 0.5 x" in capsys.readouterr().out.splitlines()
 
 
 # Killed early

@@ -7,16 +7,9 @@ import torch
 
 from nstkit.config import parse
 from nstkit.errors import UserError
-from nstkit.hardware import Machine
 from nstkit.ranks import Ranks
 from train_backbone.config import TrainConfig
 from train_backbone.session import first_pictures, held_folder, open_session, read_data
-
-
-@pytest.fixture
-def machine(cpu):
-    """The CPU in float32."""
-    return Machine(cpu, "fp32")
 
 
 @pytest.fixture
@@ -29,11 +22,11 @@ def config_of(tiny_training, tmp_path):
     return read
 
 
-def test_session_is_at_the_start_and_writes_nothing(config_of, machine, tmp_path):
-    session = open_session(config_of(), machine, Ranks(), tmp_path / "a")
+def test_session_is_at_the_start_and_writes_nothing(config_of, cpu, tmp_path):
+    session = open_session(config_of(), cpu, Ranks(), tmp_path / "a")
     assert (session.training.step, session.folder, session.is_resumed) == (0, tmp_path / "a", False)
     assert (session.config.recipe.max_steps, session.config.data.image_size) == (20, 32)
-    assert session.machine == machine
+    assert (session.device, str(session.choice)) == (cpu, "fp32 channels_last")
     assert session.given.recipe.max_steps is None
     assert session.feed.config is session.config
     assert session.environment["torch"] == torch.__version__
@@ -60,20 +53,20 @@ def test_folder_of_a_new_run_is_found_before_the_work(config_of, tmp_path):
         pytest.fail("a taken name was taken again")
 
 
-def test_batch_larger_than_the_data_is_the_data(config_of, machine):
-    session = open_session(config_of("--batch-size", 10**9), machine, Ranks())
+def test_batch_larger_than_the_data_is_the_data(config_of, cpu):
+    session = open_session(config_of("--batch-size", 10**9), cpu, Ranks())
     assert session.feed.batch_size == 87
     assert session.config.recipe.lr == pytest.approx(1e-3 * (87 / 128) ** 0.5)
 
 
-def test_pictures_of_an_early_stage_are_no_larger(config_of, machine):
+def test_pictures_of_an_early_stage_are_no_larger(config_of, cpu):
     with pytest.raises(UserError, match=r"--progressive 33 64 \(at most the 32 px of the pictures\)"):
-        open_session(config_of("--progressive", 24, 32, 33, 64), machine, Ranks())
+        open_session(config_of("--progressive", 24, 32, 33, 64), cpu, Ranks())
 
 
-def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, machine):
+def test_same_seed_same_initial_weights_whatever_was_drawn_before(config_of, cpu):
     def weights(*words):
-        model = open_session(config_of(*words), machine, Ranks()).training.model
+        model = open_session(config_of(*words), cpu, Ranks()).training.model
         return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
     first = weights()
@@ -114,15 +107,15 @@ def test_first_pictures_are_of_all_classes_and_normalised(config_of):
 @pytest.mark.parametrize(
     ("words", "ranks"), [(("--accumulate", 4), Ranks(0, 4)), ((), Ranks(0, 3)), (("--batch-size", 100), Ranks(0, 2))]
 )
-def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, machine, monkeypatch):
+def test_batch_that_cannot_be_divided_is_refused(words, ranks, config_of, cpu, monkeypatch):
     monkeypatch.setattr(Ranks, "from_writer", lambda self, value: value)  # nobody else is there
     monkeypatch.setattr(Ranks, "writer_first", lambda self: contextlib.nullcontext())
     with pytest.raises(UserError, match=r"pictures cannot be divided over .*choose a --batch-size that can"):
-        open_session(config_of(*words), machine, ranks)
+        open_session(config_of(*words), cpu, ranks)
 
 
-def test_what_is_too_large_is_refused_before_pictures_are_drawn(machine, monkeypatch):
+def test_what_is_too_large_is_refused_before_pictures_are_drawn(cpu, monkeypatch):
     monkeypatch.setattr("train_backbone.session.read_data", lambda *_: pytest.fail("it draws 12,000 pictures"))
     config = TrainConfig.of(dataset="patterns", image_size=2000, batch_size=10**6)
     with pytest.raises(UserError, match=r"^Training vgg19 on batches of 12,000 pictures of 2000 px takes about .* TiB"):
-        open_session(config, machine, Ranks())
+        open_session(config, cpu, Ranks())

@@ -55,6 +55,7 @@ def test_dry_run_says_what_a_run_would_cost_and_writes_nothing(try_out, tmp_path
     assert sum(int(layer[-1].replace(",", "")) for layer in layers) == count
     assert re.search(r"^features\.0 +Conv2d +\(8, 32, 32, 32\) +896$", out, re.MULTILINE)
     assert re.search(r"^classifier +Linear +\(8, 3\) +771$", out, re.MULTILINE)
+    assert "format              fp32 channels_last" in lines
     assert re.search(r"^whole run +30 steps, 3 validations: about \d+\.\d min$", out, re.MULTILINE)
     found = float(re.search(r"([\d.]+) GFLOP a picture, 8 pictures a step", out)[1])
     assert found == pytest.approx(count_flops(network, torch.rand(2, 3, 32, 32)) / 2e9, abs=6e-4)
@@ -62,10 +63,20 @@ def test_dry_run_says_what_a_run_would_cost_and_writes_nothing(try_out, tmp_path
 
 
 @pytest.mark.parametrize("more", [("--progressive", 16, 24), ("--accumulate", 2, "--cutmix", 1), ("--max-steps", 1)])
-def test_dry_run_of_any_recipe(more, try_out):
+def test_dry_run_of_any_recipe(more, try_out, monkeypatch):
+    monkeypatch.setattr(trial, "time_share", lambda: 1.0)
     code, out, error = try_out("--dry-run", *more)
     assert (code, error) == (0, "")
     assert "whole run" in out
+    assert "busy" not in out
+
+
+def test_dry_run_on_a_busy_machine_says_so(try_out, monkeypatch):
+    monkeypatch.setattr(trial, "time_share", lambda: 0.3)
+    out = try_out("--dry-run", "--max-steps", 1)[1]
+    assert out.endswith(
+        "warning: the machine is busy, this process has 30% of its threads' time: times here are too long\n"
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("--schedule", "onecycle", "--epochs", 1), ("--norm", "none", "--init", "lsuv")])

@@ -4,17 +4,11 @@ import pytest
 import torch
 
 from nstkit.backbones.spec import parse_backbone
-from nstkit.hardware import Machine
 from transfer.batch import judge, load_judges, summary
 from transfer.config import TransferConfig
 from transfer.painting.loop import Painting
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair
-
-
-@pytest.fixture
-def machine(cpu):
-    return Machine(cpu, "fp32")
 
 
 @pytest.fixture
@@ -29,9 +23,9 @@ def config_of(**given):
     return TransferConfig.of(**{"size": 72, **given}).resolved()
 
 
-def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, machine, checkpoint, pictures, capsys):
+def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, cpu, checkpoint, pictures, capsys):
     config = config_of(judge=(str(checkpoint), "carried"), judge_style=(pictures / "style",))
-    panel = load_judges(config, parse_backbone(str(checkpoint)), pairs, machine)
+    panel = load_judges(config, parse_backbone(str(checkpoint)), pairs, cpu)
     assert [network.label for network in panel.networks] == ["carried"]
     assert set(panel.styles) == {"x", "y", "dots", "waves"}
     assert set(panel.contents) == {"a", "b"}
@@ -42,12 +36,12 @@ def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, 
 
 
 @pytest.mark.parametrize("given", [{"judge": ("none",)}, {"mode": "texture"}, {"mode": "content"}])
-def test_nobody_judges_where_nobody_shall_or_there_is_no_pair(given, pairs, machine):
-    assert load_judges(config_of(**given), parse_backbone("carried"), pairs, machine) is None
+def test_nobody_judges_where_nobody_shall_or_there_is_no_pair(given, pairs, cpu):
+    assert load_judges(config_of(**given), parse_backbone("carried"), pairs, cpu) is None
 
 
-def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, machine, checkpoint, content, style):
-    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, machine)
+def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, cpu, checkpoint, content, style):
+    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, cpu)
     with pytest.warns(UserWarning, match="not judged: "):
         assert judge(panel, content[:, :, :20], Scene(content[:, :, :20], style)) == {}
     assert judge(panel, content, Scene(None, style)) == {}

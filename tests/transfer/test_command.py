@@ -167,7 +167,31 @@ def test_results_are_printed_with_the_way_to_see_them(checkpoint, pictures, tmp_
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("results: ")
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
+    assert lines[2] == "format:  fp32 channels_last"
     assert lines[-2:] == lines[:2]
+
+
+def test_format_is_measured_once_and_two_runs_of_a_seed_are_equal(
+    checkpoint, pictures, tmp_path, call_command, capsys, fastest
+):
+    """bfloat16 is the fast one when the first run measures; float32 would be when the second one might."""
+    content, style = pictures / "content" / "boat.png", pictures / "style" / "dots.jpg"
+    words = ("--backbone", checkpoint, content, style, *QUICK, "--precision", "auto", "--runs-dir", tmp_path)
+    works = fastest("bf16", "contiguous")
+    painted = []
+    for name in ("first", "second"):
+        assert call_command(main, *words, "--out", tmp_path / name / "a.png", "--run-name", name) == 0
+        assert "format:  bf16 contiguous: 2.0 x fp32" in capsys.readouterr().out.splitlines()
+        config = json.loads((tmp_path / "transfer" / name / "config.json").read_text())
+        assert (config["precision"], config["memory_format"]) == ("bf16", "contiguous")
+        assert (config["given"]["precision"], config["given"]["memory_format"]) == ("auto", "auto")
+        painted.append((tmp_path / name / "a.png").read_bytes())
+    assert painted[0] == painted[1]
+    assert len(works) == 1
+    fastest("fp32", "channels_last")
+    assert call_command(main, *words, "--out", tmp_path / "third" / "a.png", "--run-name", "third") == 0
+    assert "format:  fp32 channels_last: bf16 is 0.5 x" in capsys.readouterr().out.splitlines()
+    assert (tmp_path / "third" / "a.png").read_bytes() != painted[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

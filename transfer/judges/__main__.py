@@ -15,28 +15,28 @@ def main() -> None:
     asked = parse(JudgesConfig, "transfer.judges", with_picture_flag(sys.argv[1:]), examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.folders import run_names
-    from nstkit.hardware import choose_machine, seed_everything
+    from nstkit.hardware import seed_everything, use_device
     from nstkit.runs import open_run
     from transfer.judges.files import judge_files
     from transfer.judges.panel import load_panel
     from transfer.judges.validation.run import validate
 
-    machine = choose_machine(asked.run)
-    config = asked.changed(**machine.settings)
+    device = use_device(asked.run.device)
+    config = asked.changed(device=device.type)
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
     (name,) = run_names(config.run, "judges") if config.validation.validate else (None,)
     seed_everything(config.run.seed)
-    panel = load_panel(config.judged.judge, device=machine.device)
+    panel = load_panel(config.judged.judge, device=device)
     for note in panel.notes:
         print(f"note: {note}")
     if not config.validation.validate:
-        judge_files(panel, config.judged, machine.device)
+        judge_files(panel, config.judged, device)
         return
     slug = f"validity-{config.validation.size}px"
-    with open_run(config, machine.device, "judges", slug, given=asked, name=name) as run:
-        validate(run, panel, config, machine)
+    with open_run(config, device, "judges", slug, given=asked, name=name) as run:
+        validate(run, panel, config, device)
 
 
 def with_picture_flag(words: Sequence[str]) -> list[str]:

@@ -13,21 +13,21 @@ def main() -> None:
     asked = parse(StudyConfig, "transfer.study", examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.folders import run_names
-    from nstkit.hardware import choose_machine
+    from nstkit.hardware import use_device
     from nstkit.runs import open_run
     from transfer.study.cells import list_cells
     from transfer.study.grid import run_grid
 
-    machine = choose_machine(asked.run)
-    config = asked.changed(**machine.settings)
+    device = use_device(asked.run.device)
+    config = asked.changed(device=device.type)
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
     (name,) = run_names(config.run, "study", may_continue=True)
     cells = list(list_cells(config))
     slug = f"{len(config.grid.backbone)}-networks-{len(cells)}-cells"
-    with open_run(config, machine.device, "study", slug, given=asked, name=name, may_continue=True) as run:
-        rows = run_grid(run, cells, config, machine)
+    with open_run(config, device, "study", slug, given=asked, name=name, may_continue=True) as run:
+        rows = run_grid(run, cells, config, device)
     if failed := sum("error" in row for row in rows):
         print(f"{failed} of {len(rows)} cells could not be painted; the reasons stand in results.csv", file=sys.stderr)
         sys.exit(1)

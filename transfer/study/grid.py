@@ -11,18 +11,16 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.config import Precision
 from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.figures.compose import Tile, contact_sheet
 from nstkit.files import write_csv
-from nstkit.hardware import Machine
 from nstkit.interruption import uninterrupted
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
-from transfer.config import JudgingSettings
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.estimate import check_painting
+from transfer.painting.format import fit_format
 from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
@@ -37,16 +35,16 @@ GAP_PX = 8  # between the pictures of the sheet
 FAILED_PX = 64  # side of the blank tile of a cell that could not be painted
 
 
-def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine) -> list[Row]:
+def run_grid(run: Run, cells: list[Cell], config: StudyConfig, device: torch.device) -> list[Row]:
     """Paint, judge and keep every cell that is not finished; return the rows of all, in order.
 
     Args:
         run: open, in the study's folder.
         cells: those of one network together.
         config: of the study.
-        machine: where to compute.
+        device: where to compute.
     """
-    store, painter = Store(run.folder), Painter(config.judging, machine)
+    store, painter = Store(run.folder), Painter(config, device)
     rows: list[Row] = []
     table: list[Row] = []
     tiles: list[Tile] = []
@@ -78,8 +76,8 @@ def run_grid(run: Run, cells: list[Cell], config: StudyConfig, machine: Machine)
 class Painter:
     """Paints cells; keeps the last network and its judges loaded."""
 
-    def __init__(self, judging: JudgingSettings, machine: Machine) -> None:
-        self._judging, self._machine = judging, machine
+    def __init__(self, config: StudyConfig, device: torch.device) -> None:
+        self._judging, self._run, self._device = config.judging, config.run, device
         self._loaded: tuple[tuple[object, ...], Backbone] | None = None
         self._panel: tuple[tuple[BackboneSpec, int], Panel] | None = None
 
@@ -88,13 +86,15 @@ class Painter:
         row: Row = dict(cell.about)
         try:
             with too_little_memory(f"too little memory for {cell.size_px} px. Give a smaller --size or network."):
-                scene = cell.pair.scene(cell.size_px, self._machine.device)
+                scene = cell.pair.scene(cell.size_px, self._device)
                 backbone = self._backbone(cell)
-                settings = cell.painting.changed(precision=self._machine.precision)
-                settings = settings.resolved(scene.mode, cell.size_px, backbone.patch_px)
+                settings = cell.painting.resolved(scene.mode, cell.size_px, backbone.patch_px)
+                choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
+                settings = settings.changed(precision=choice.format.precision)
+                row |= choice.settings
                 row["style_weight"] = settings.losses.style_weight
-                check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._machine.device)
-                cost_of = build_cost(backbone, scene, self._machine.precision)
+                check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._device)
+                cost_of = build_cost(backbone, scene)
                 trace: list[tuple[int, float, float]] = []
 
                 def note(step: Step) -> None:
@@ -111,7 +111,7 @@ class Painter:
         wanted = (cell.spec, cell.network)
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded = None  # before the next one needs the memory
-            self._loaded = (wanted, load_backbone(cell.spec, **cell.network.loading).to(self._machine.device))
+            self._loaded = (wanted, load_backbone(cell.spec, **cell.network.loading).to(self._device))
         return self._loaded[1]
 
     def _judge(self, cell: Cell, scene: Scene, painting: Painting) -> Row:
@@ -122,7 +122,7 @@ class Painter:
         if self._panel is None or self._panel[0] != wanted:
             others = read_by_name(self._judging.judge_style, cell.size_px)
             styles = {name: shrink(to_tensor(picture, cell.size_px), JUDGE_PX) for name, picture in others.items()}
-            device = self._machine.device
+            device = self._device
             self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))
         try:
             with too_little_memory("too little memory"):
@@ -140,12 +140,13 @@ def measure(painting: Painting, scene: Scene, cost_of: Callable[[Tensor], float]
     return {**effort, **losses, "cost": cost_of(image), "deviation": float(image.std()), "change": change}
 
 
-def build_cost(backbone: Backbone, scene: Scene, precision: Precision) -> Callable[[Float[Tensor, "1 3 h w"]], float]:
+def build_cost(backbone: Backbone, scene: Scene) -> Callable[[Float[Tensor, "1 3 h w"]], float]:
     """Return the function of a picture by which all variants are compared, whatever each of them optimises.
 
-    It is the relative loss with content 1 and style 10, without total variation, at full size.
+    It is the relative loss with content 1 and style 10, without total variation, at full size, in float32 on every
+    machine.
     """
-    objective = Objective(settled(backbone, scene.pictures), scene, COST, precision)
+    objective = Objective(settled(backbone, scene.pictures), scene, COST, "fp32")
 
     @torch.no_grad()
     def cost_of(image: Tensor) -> float:

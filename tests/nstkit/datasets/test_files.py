@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from nstkit.datasets import files as module
-from nstkit.datasets.files import LabelledFiles, cores, read_square
+from nstkit.datasets.files import LabelledFiles, read_square
 
 # Here the tests ask for more processes than this machine may have cores.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -103,12 +103,3 @@ def test_worker_that_is_killed_is_one_line(part, monkeypatch, user_error):
     monkeypatch.setattr(module, "read_square", die)
     with user_error("a process that reads pictures has ended", "memory"):
         list(part.read(torch.arange(11), 2))
-
-
-def test_cores_are_those_that_the_process_may_use(monkeypatch):
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    for processes, expected in ((1, 16), (4, 4), (32, 1)):
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
-        assert cores() == expected
-    monkeypatch.delenv("LOCAL_WORLD_SIZE")
-    assert cores() == 16

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from nstkit.hardware import Machine
 from transfer.judges import panel
 from transfer.judges.__main__ import main, with_picture_flag
 from transfer.judges.validation import run
@@ -35,10 +34,10 @@ def test_judges_are_validated_in_a_run_of_their_own(
     monkeypatch.setattr(run, "validate", lambda *arguments: calls.append(arguments))
     words = (*QUICK, "--validate", "--size", "96", "--runs-dir", tmp_path, "--run-name", "one")
     assert call_command(main, *words) == 0
-    ((opened, judges, config, machine),) = calls
+    ((opened, judges, config, device),) = calls
     assert opened.folder == tmp_path / "judges" / "one"
     assert judges is judges_without_network
-    assert (config.validation.size, config.run.device, machine) == (96, "cpu", Machine(cpu, "fp32"))
+    assert (config.validation.size, config.run.device, device) == (96, "cpu", cpu)
     assert capsys.readouterr().out.count(f"results: {opened.folder}") == 2
     settings = json.loads((opened.folder / "config.json").read_text())
     assert (settings["given"]["size"], settings["validate"]) == (96, True)

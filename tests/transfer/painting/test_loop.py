@@ -28,6 +28,7 @@ def recorder():
     return Recorder()
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize(
     "given",
     [

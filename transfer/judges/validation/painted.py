@@ -5,19 +5,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec, parse_backbone
-from nstkit.config import as_plain
-from nstkit.hardware import Machine
+from nstkit.config import RunSettings, as_plain
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
 from transfer.judges.networks import named_by
 from transfer.judges.validation.cases import Case, Subject
+from transfer.painting.format import fit_format
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
 from transfer.painting.settings import PaintSettings
@@ -36,10 +37,10 @@ class Painter:
         found: how many were there already.
     """
 
-    def __init__(self, folder: Path, others: Path, machine: Machine) -> None:
+    def __init__(self, folder: Path, others: Path, device: torch.device, run: RunSettings) -> None:
         """Keep paintings in `folder`; take those of earlier runs, at `others`/*/images."""
         self._folder, self._others = folder, others
-        self._machine = machine
+        self._device, self._run = device, run
         self._backbones: dict[str, Backbone] = {}
         self.painted, self.found = 0, 0
 
@@ -70,9 +71,10 @@ class Painter:
     def _paint(self, spec: BackboneSpec, subject: Subject, settings: PaintSettings) -> Float[Tensor, "1 3 h w"]:
         if spec.text not in self._backbones:
             with named_by("--painter"):
-                self._backbones[spec.text] = load_backbone(spec).to(self._machine.device)
-        scene = Scene(subject.content, subject.style).to(self._machine.device)
-        settings = settings.changed(precision=self._machine.precision)
+                self._backbones[spec.text] = load_backbone(spec).to(self._device)
+        scene = Scene(subject.content, subject.style).to(self._device)
+        choice = fit_format(self._backbones[spec.text], settings.losses, self._run.precision, self._run.memory_format)
+        settings = settings.changed(precision=choice.format.precision)
         return paint(scene, self._backbones[spec.text], settings).image
 
 

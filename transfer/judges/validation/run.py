@@ -3,11 +3,11 @@
 import time
 from collections.abc import Mapping, Sequence
 
+import torch
 from tqdm import tqdm
 
 from nstkit.backbones.spec import parse_backbone
 from nstkit.files import write_csv
-from nstkit.hardware import Machine
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import Run
@@ -21,14 +21,14 @@ from transfer.judges.validation.score import Judges, format_table, judge_cases, 
 from transfer.judges.validation.subjects import read_subjects
 
 
-def validate(run: Run, panel: Judges, config: JudgesConfig, machine: Machine) -> dict[str, Validity]:
+def validate(run: Run, panel: Judges, config: JudgesConfig, device: torch.device) -> dict[str, Validity]:
     """Make the cases, ask every judge about them, write it all into the run; return what each judge can tell apart.
 
     Args:
         run: where the results go.
         panel: the judges.
         config: names pictures, painters and sizes.
-        machine: where the painters compute.
+        device: where the painters compute.
 
     Raises:
         UserError: for a picture that cannot be read or is too narrow, or a painter that cannot be loaded.
@@ -36,7 +36,7 @@ def validate(run: Run, panel: Judges, config: JudgesConfig, machine: Machine) ->
     validation, seed, is_hidden = config.validation, config.run.seed, True if config.run.quiet else None
     partial = partial_judges(config)  # first, as a painter that is not there costs no case
     subjects = read_subjects(config)
-    painter = Painter(run.folder / "images", run.folder.parent, machine)
+    painter = Painter(run.folder / "images", run.folder.parent, device, config.run)
     cases: list[Case] = []
     for subject in tqdm(subjects, desc="making cases", unit="pair", disable=is_hidden):
         cases += make_cases(subject, seed)

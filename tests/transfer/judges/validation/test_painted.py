@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from nstkit.hardware import Machine
+from nstkit.config import RunSettings
 from nstkit.pictures.tensors import to_picture, to_tensor
 from transfer.judges.validation import painted
 from transfer.judges.validation.cases import Subject
@@ -32,7 +32,7 @@ def loaded(monkeypatch, backbone):
 
 
 def painter_in(folder, cpu):
-    return Painter(folder / "images", folder.parent, Machine(cpu, "fp32"))
+    return Painter(folder / "images", folder.parent, cpu, RunSettings(precision="fp32"))
 
 
 def paint_all(painter, subject, **changes):

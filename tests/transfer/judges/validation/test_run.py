@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from nstkit.backbones.prepare import load_backbone
-from nstkit.hardware import Machine
 from nstkit.runs import Run
 from nstkit.sample import sample_style
 from transfer.judges.artefacts import ARTEFACTS, GUARDS
@@ -41,7 +40,7 @@ def validated(tmp_path_factory, checkpoint):
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(screen), Run(folder, config, {}) as run:
         patch.setattr(painted, "load_backbone", lambda spec: tiny)
         patch.setattr(subjects, "sample_style", lambda size_px, seed: sample_style(96, seed))  # drawn in no time
-        table = validate(run, FewJudges(), config, Machine(torch.device("cpu"), "fp32"))
+        table = validate(run, FewJudges(), config, torch.device("cpu"))
     assert list(table) == [measure.name for measure in FewJudges.measures]
     return folder, screen.getvalue()
 

@@ -17,6 +17,8 @@ from transfer.painting.losses.functions import (
     varies,
 )
 
+pytestmark = pytest.mark.numerics
+
 
 def random_maps(seed, shape=(1, 5, 6, 7), dtype=torch.float64):
     return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))

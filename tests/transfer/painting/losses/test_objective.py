@@ -9,6 +9,8 @@ from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import WEIGHTS
 
+pytestmark = pytest.mark.numerics
+
 LOSSES = tuple(WEIGHTS)
 
 
