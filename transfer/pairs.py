@@ -18,8 +18,8 @@ from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import scaled_size, to_tensor
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
-from transfer.painting.scene import Scene
-from transfer.painting.settings import START_PICTURES
+from transfer.painting.scene import Scene, mode_of
+from transfer.painting.settings import START_PICTURES, Mode
 
 SAMPLE_STYLE_PX = 512
 
@@ -43,6 +43,11 @@ class Pair:
     def name(self) -> str:
         """`content-style`, for files and tags, unless it has a name of its own."""
         return self.own_name or "-".join(name for name in (self.content_name, self.style_name) if name)
+
+    @property
+    def mode(self) -> Mode:
+        """Which of the pictures there are."""
+        return mode_of(self.content, self.style)
 
     def sizes(self, size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """Return (height, width) of content and style at a longer side [px], None for the one that there is not."""

@@ -10,6 +10,11 @@ from torch.nn import functional
 from transfer.painting.settings import Mode
 
 
+def mode_of(content: object, style: object) -> Mode:
+    """Return what is painted from two pictures, of which one may be None."""
+    return "texture" if content is None else "content" if style is None else "transfer"
+
+
 @dataclass(frozen=True)
 class Scene:
     """What is painted in which style, at one size. All pictures are sRGB in [0, 1], on one device.
@@ -37,7 +42,7 @@ class Scene:
     @property
     def mode(self) -> Mode:
         """Which of the pictures there are."""
-        return "texture" if self.content is None else "content" if self.style is None else "transfer"
+        return mode_of(self.content, self.style)
 
     @property
     def frame(self) -> Float[Tensor, "1 3 _ _"]:

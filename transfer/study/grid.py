@@ -86,14 +86,14 @@ class Painter:
         row: Row = dict(cell.about)
         try:
             with too_little_memory(f"too little memory for {cell.size_px} px. Give a smaller --size or network."):
-                scene = cell.pair.scene(cell.size_px, self._device)
                 backbone = self._backbone(cell)
-                settings = cell.painting.resolved(scene.mode, cell.size_px, backbone.patch_px)
+                settings = cell.painting.resolved(cell.pair.mode, cell.size_px, backbone.patch_px)
                 choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
                 settings = settings.changed(precision=choice.format.precision)
                 row |= choice.settings
                 row["style_weight"] = settings.losses.style_weight
                 check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._device)
+                scene = cell.pair.scene(cell.size_px, self._device)  # only now: it may be what does not fit
                 cost_of = build_cost(backbone, scene)
                 trace: list[tuple[int, float, float]] = []
 

@@ -106,6 +106,15 @@ def test_cell_that_the_memory_is_too_small_for_does_not_end_the_study(
     assert ["too little memory" in row["error"] for row in rows] == [row["variant"] == "pixels" for row in rows]
 
 
+def test_cell_far_too_large_is_a_row_before_its_pictures_are_made(words, tmp_path, call_command, monkeypatch):
+    monkeypatch.setattr(grid.Painter, "_judge", lambda *_: pytest.fail("nothing was painted"))
+    monkeypatch.setattr("transfer.pairs.Pair.scene", lambda *_: pytest.fail("it takes 60 GB"))
+    assert call_command(main, *words, "--size", 99_999) == 1
+    for row in read_rows(tmp_path / "runs" / "study" / "it"):
+        assert row["error"].startswith("Painting 99999 px with ")
+        assert "TiB of memory" in row["error"]
+
+
 def test_judges_are_the_same_for_every_cell(words, trained_run, tmp_path, call_command):
     given = [
         *words,

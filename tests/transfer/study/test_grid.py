@@ -12,7 +12,7 @@ ROW = {
 
 
 def test_cost_is_eleven_parts_at_most_whatever_a_variant_optimises(backbone, content, style_of_content_size):
-    cost_of = build_cost(backbone, Scene(content, style_of_content_size), "fp32")
+    cost_of = build_cost(backbone, Scene(content, style_of_content_size))
     torch.testing.assert_close(cost_of(content), 10.0, rtol=1e-5, atol=0)  # style 1, content 0
     assert 0 < cost_of(style_of_content_size) < 10  # style 0
 

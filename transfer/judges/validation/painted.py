@@ -18,6 +18,7 @@ from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
 from transfer.judges.networks import named_by
 from transfer.judges.validation.cases import Case, Subject
+from transfer.painting.estimate import check_painting
 from transfer.painting.format import fit_format
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
@@ -72,10 +73,13 @@ class Painter:
         if spec.text not in self._backbones:
             with named_by("--painter"):
                 self._backbones[spec.text] = load_backbone(spec).to(self._device)
-        scene = Scene(subject.content, subject.style).to(self._device)
-        choice = fit_format(self._backbones[spec.text], settings.losses, self._run.precision, self._run.memory_format)
+        backbone = self._backbones[spec.text]
+        choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
         settings = settings.changed(precision=choice.format.precision)
-        return paint(scene, self._backbones[spec.text], settings).image
+        content, style = subject.content, subject.style
+        check_painting(_size(content), _size(style), backbone, settings, self._device)
+        scene = Scene(content, style).to(self._device)
+        return paint(scene, backbone, settings).image
 
 
 def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], steps: int, seed: int) -> Iterator[Case]:
@@ -124,3 +128,9 @@ def _digest(spec: BackboneSpec, subject: Subject, settings: PaintSettings) -> st
     for picture in (subject.content, subject.style):
         digest.update(picture.mul(255).round().byte().numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    """Return (height, width)."""
+    height, width = image.shape[-2:]
+    return height, width
