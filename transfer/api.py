@@ -14,7 +14,7 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.normalisation import ChannelOrder, ValueRange
 from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
-from nstkit.config import Device, Precision
+from nstkit.config import Device, Precision, RunSettings
 from nstkit.errors import UserError
 from nstkit.hardware import choose_device
 from nstkit.pictures.tensors import as_image, to_picture
@@ -190,7 +190,7 @@ def stylize(
         start = read_start(start_word, max(scene.size))
     if start is not None:
         scene = replace(scene, start=as_image(start, "init"))
-    place = choose_device(device)
+    place = choose_device(RunSettings(device=device, precision=precision).device)  # which checks both
     scene = scene.to(place)
     eye = loaded(backbone, NetworkSettings.of(**changes), place)
     settings = settings.resolved(mode, max(scene.size), eye.patch_px)

@@ -49,8 +49,8 @@ def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, cpu, checkpoint, 
     assert "judge/style" in values
 
 
-def test_interrupted_judges_have_no_values(pairs, machine, checkpoint, content, style, monkeypatch):
-    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, machine)
+def test_interrupted_judges_have_no_values(pairs, cpu, checkpoint, content, style, monkeypatch):
+    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, cpu)
 
     def interrupted(*_):
         raise KeyboardInterrupt
