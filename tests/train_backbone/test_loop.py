@@ -50,7 +50,6 @@ def gradient_of(model):
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
-@pytest.mark.numerics
 def test_training_learns_its_pictures_by_heart(run, settings, data):
     training, records = run(settings(epochs=25, lr=5e-3, schedule="onecycle"))
     losses = [record.scalars["train/loss"] for record in records if not record.is_epoch_end]

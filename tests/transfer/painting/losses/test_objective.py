@@ -9,8 +9,6 @@ from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import WEIGHTS
 
-pytestmark = pytest.mark.numerics
-
 LOSSES = tuple(WEIGHTS)
 
 
@@ -109,6 +107,7 @@ def test_taps_that_do_not_vary_are_left_out_with_a_warning(partly_dead, content,
 # Precision
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("loss", LOSSES)
 def test_bfloat16_gives_finite_losses_and_gradients_near_those_of_float32(
     loss, backbone, content, style, settings, parts_of
