@@ -112,12 +112,8 @@ def open_session(
     if is_resumed and folder is not None:
         config = config.changed(**resume.kept_format(folder, config))
     formats = list_formats(config.run.precision, config.run.memory_format, device)
-    # Reading or drawing the pictures may take long, so what is known before is checked before.
-    side_px = config.data.image_size or LEAST_SIDE_PX
-    arch = network_arch(config.network, 2, side_px)
-    pictures = int(TRAINING_COUNTS.get(config.data.dataset, 2) * config.data.train_fraction)
-    batch_size = max(2, min(config.recipe.batch_size, pictures) // ranks.count)
-    check_training(config.resolved(1, batch_size), arch, side_px, batch_size, formats[0].precision, device, warn=False)
+    leanest = formats[-1].precision  # which of them is the faster one is measured later
+    check_before_reading(config, leanest, device, ranks)
     saved = resume.read_saved(folder) if is_resumed and folder is not None else None
     fitted = read_fitted(config)
     with ranks.writer_first():
@@ -136,11 +132,13 @@ def open_session(
     config = config.resolved(feed.batches_an_epoch, feed.batch_size)
     config = config.changed(device=device.type, image_size=data.size_px)
     arch = network_arch(config.network, len(data.classes), data.size_px)
-    check_training(config, arch, data.size_px, feed.batch_size // ranks.count, formats[0].precision, device)
+    sizes = data.size_px, feed.batch_size // ranks.count
+    check_training(config, arch, *sizes, leanest, device, warn=False)
     model = build_model(config.network, len(data.classes), data.size_px, first_pictures(data)[0]).to(device)
     part_size = feed.batch_size // (ranks.count * config.recipe.accumulate)
     # Measured by each process, so they may not agree.
     choice = ranks.from_writer(choose_format(formats, training_work(model, data.size_px, part_size)))
+    check_training(config, arch, *sizes, choice.format.precision, device)
     model.to(memory_format=choice.format.layout)
     config = config.changed(**choice.settings)
     feed = dataclasses.replace(feed, config=config)
@@ -164,6 +162,18 @@ def open_session(
         environment=hardware.describe_environment(device),
         ranks=ranks,
     )
+
+
+def check_before_reading(config: TrainConfig, precision: Precision, device: torch.device, ranks: Ranks) -> None:
+    """Raise `UserError` where a training does not fit into the memory by what is known before any picture is there.
+
+    Reading or drawing them may take long. The arguments are those of `open_session` and of `check_training`.
+    """
+    side_px = config.data.image_size or LEAST_SIDE_PX
+    pictures = int(TRAINING_COUNTS.get(config.data.dataset, 2) * config.data.train_fraction)
+    batch_size = max(2, min(config.recipe.batch_size, pictures) // ranks.count)
+    arch = network_arch(config.network, 2, side_px)
+    check_training(config.resolved(1, batch_size), arch, side_px, batch_size, precision, device, warn=False)
 
 
 def check_batch(config: TrainConfig, batch_size: int, processes: int) -> None:

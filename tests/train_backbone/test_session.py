@@ -119,3 +119,10 @@ def test_what_is_too_large_is_refused_before_pictures_are_drawn(cpu, monkeypatch
     config = TrainConfig.of(dataset="patterns", image_size=2000, batch_size=10**6)
     with pytest.raises(UserError, match=r"^Training vgg19 on batches of 12,000 pictures of 2000 px takes about .* TiB"):
         open_session(config, cpu, Ranks())
+
+
+def test_what_fits_in_bfloat16_alone_is_not_refused_before_the_format_is_chosen(config_of, cpu, monkeypatch):
+    looks = []
+    monkeypatch.setattr("train_backbone.session.check_training", lambda *words, **more: looks.append((words[4], more)))
+    session = open_session(config_of("--precision", "auto"), cpu, Ranks())
+    assert looks == [("bf16", {"warn": False})] * 2 + [(session.precision, {})]
