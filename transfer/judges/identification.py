@@ -19,6 +19,9 @@ LP_SOURCE = "Wang et al. 2021 (StyleEval), local patterns, as a vote among candi
 GRAM_SOURCE = "Gatys et al. 2016, equation 3, as a cosine of centred Grams among candidates"
 LAYOUT_SOURCE = "Wang et al. 2021 (StyleEval), content fidelity, among candidates"
 INFINITY = float("inf")
+LEAST_ENERGY = 1e-2
+"""Least energy of a channel that is divided by it, in units of the channels' mean: a channel that is silent on content
+and style would decide the cosine alone wherever a picture makes it answer."""
 
 
 def vote_shares(picture: StyleFacts, candidates: Mapping[str, StyleFacts]) -> dict[str, float]:
@@ -73,7 +76,7 @@ def gram_similarities(
     for tap in range(len(picture.grams)):
         center = torch.stack([facts.means[tap] for facts in reference]).mean(0)
         energy = torch.stack([facts.grams[tap].diagonal() for facts in reference]).mean(0)
-        scale = energy.clamp_min(1e-6 * energy.mean() + 1e-12).sqrt()
+        scale = energy.clamp_min(LEAST_ENERGY * energy.mean() + 1e-12).sqrt()
         gram = _centred_gram(picture, tap, center, scale).flatten()
         for name, facts in candidates.items():
             other = _centred_gram(facts, tap, center, scale).flatten()

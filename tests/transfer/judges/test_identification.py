@@ -65,7 +65,7 @@ def test_gram_cosine_does_not_see_places_or_channel_scales():
     features = [maps(seed) for seed in range(3)]
     order = torch.randperm(144, generator=torch.Generator().manual_seed(9))
     moved = features[0].flatten(2)[..., order].view_as(features[0])
-    factors = torch.logspace(-1, 1, 6).view(1, 6, 1, 1)
+    factors = torch.logspace(-0.5, 0.5, 6).view(1, 6, 1, 1)
 
     def value(picture, content, style):
         facts = facts_of(style)
@@ -83,6 +83,18 @@ def test_dead_channels_and_flat_maps_give_numbers():
             values = [*gram_similarities(a, {"b": b}, (a, b)).values(), *vote_shares(a, {"b": b}).values()]
             values += [local_patterns(a, b), gram_distance(a, b)]
             assert np.isfinite(values).all()
+
+
+def test_a_channel_that_only_the_picture_fires_does_not_decide():
+    silent = torch.ones(1, 6, 1, 1)
+    silent[:, 0] = 1e-6
+    content, style, other = (facts_of(maps(seed) * silent) for seed in (1, 2, 3))
+    loud = maps(2) * silent
+    loud[:, 0] = 0.02 * maps(9)[:, 0]  # 2 % of the others
+    quiet, loud = facts_of(maps(2) * silent), facts_of(loud)
+    candidates = {"style": style, "other": other}
+    without, with_it = (gram_similarities(facts, candidates, (content, style)) for facts in (quiet, loud))
+    assert with_it["style"] == pytest.approx(without["style"], abs=0.05)
 
 
 def test_a_picture_is_identified_as_itself():
