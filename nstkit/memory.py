@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from nstkit.cgroups import PROC, control_groups
 from nstkit.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 with contextlib.suppress(ImportError):  # not on Windows
     import resource
@@ -27,7 +29,7 @@ TENSORS_SHARE, BASE_BYTES = 1.2, 40 * 2**20
 SURELY_TOO_MUCH, MAYBE_TOO_MUCH = 1.3, 0.9  # estimate over free memory, from which on work is refused, or warned of
 
 
-def free_memory_bytes(device: torch.device | None = None) -> int:
+def free_memory_bytes(device: "torch.device | None" = None) -> int:
     """Return the memory that can still be filled: what the machine has left, or a limit where that leaves less.
 
     On Linux `MemAvailable`, which counts the cache of files as free; the limits of the control groups that the process
@@ -38,6 +40,8 @@ def free_memory_bytes(device: torch.device | None = None) -> int:
         device: None = the machine's own memory. Of a GPU it is what its driver and torch have left.
     """
     if device is not None and device.type == "cuda":
+        import torch  # only here: a mistake in the flags should not wait for it
+
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
     known = [value for value in (_machine(), _address_space(), *_control_groups()) if value is not None]

@@ -5,14 +5,17 @@ shadows. Strokes run along its contour lines and take their colour from its heig
 them; at last the relief of the paint is lit from the upper left.
 """
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from scipy import ndimage
-from sklearn.datasets import load_sample_image
 
 Plane = NDArray[np.floating]
 
+PHOTOGRAPHS = Path(__file__).with_name("photographs")
 # Width and length of the strokes, in px of a picture REFERENCE_PX wide, and their count: one layer after the other.
 LAYERS = ((20.0, 90.0, 420), (14.0, 70.0, 700), (9.0, 48.0, 1300), (5.0, 30.0, 1200))
 REFERENCE_PX = 512
@@ -37,14 +40,15 @@ SWIRLS = (
 )
 
 
-def sample_content() -> Image.Image:
-    """Return the photograph of a pagoda above a lake, 640 x 427, RGB.
+def sample_content(name: Literal["china", "flower"] = "china") -> Image.Image:
+    """Return a photograph, 640 x 427, RGB: of a pagoda above a lake, or of a flower.
 
-    It has what a style shows on: hard architecture, foliage and calm sky.
+    The pagoda has what a style shows on: hard architecture, foliage and calm sky.
 
-    Source: danielbuechele (CC BY 2.0), carried by scikit-learn.
+    Source: danielbuechele, vultilion (CC BY 2.0); see nstkit/photographs.
     """
-    return Image.fromarray(load_sample_image("china.jpg"))
+    with Image.open(PHOTOGRAPHS / f"{name}.jpg") as picture:
+        return picture.convert("RGB")
 
 
 def sample_style(size_px: int = 512, seed: int = 0) -> Image.Image:

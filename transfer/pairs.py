@@ -1,12 +1,12 @@
-"""Which pictures are painted in which style."""
+"""Which pictures are painted in which style. No torch here: a wrong file name is answered at once."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from PIL import Image
 
 from nstkit.annotations import path_of
@@ -15,11 +15,15 @@ from nstkit.files import check_writable
 from nstkit.names import distinct, fit_name
 from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
-from nstkit.pictures.tensors import scaled_size, to_tensor
+from nstkit.pictures.sizes import scaled_size
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
-from transfer.painting.scene import Scene, mode_of
-from transfer.painting.settings import START_PICTURES, Mode
+from transfer.painting.settings import START_PICTURES, Mode, mode_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from transfer.painting.scene import Scene
 
 SAMPLE_STYLE_PX = 512
 
@@ -57,8 +61,11 @@ class Pair:
         )
         return content, style
 
-    def scene(self, size_px: int, device: torch.device) -> Scene:
+    def scene(self, size_px: int, device: "torch.device") -> "Scene":
         """Return the pictures at a longer side [px], on a device; the first canvas at its own size."""
+        from nstkit.pictures.tensors import to_tensor
+        from transfer.painting.scene import Scene
+
         content, style = (
             None if picture is None else to_tensor(picture, size_px) for picture in (self.content, self.style)
         )

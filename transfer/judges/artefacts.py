@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur, rgb_to_grayscale
 
 from nstkit.measure import Measure
+from transfer.judges import filters
+from transfer.judges.filters import gaussian_blur
 from transfer.judges.picture import against_both, check_pictures, fit
 from transfer.judges.spectrum import TILE_PX, grid_peaks, high_share
 
@@ -104,7 +105,7 @@ def high_frequency_excess(
 
     Example:
         >>> noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-        >>> smooth = gaussian_blur(noise, [5, 5])
+        >>> smooth = gaussian_blur(noise, 1.1, reach_px=2)
         >>> high_frequency_excess(noise, smooth, smooth) > 3, high_frequency_excess(smooth, noise, smooth)
         (True, 0.0)
     """
@@ -245,9 +246,9 @@ def _check(picture: Tensor, content: Tensor, style: Tensor) -> None:
 
 def _details(picture: Tensor) -> Float[Tensor, "h w"]:
     """Return the luminance without its blur, mean 0."""
-    luminance = rgb_to_grayscale(picture)
+    luminance = filters.luminance(picture)
     blur_px = max(1.0, GHOST_BLUR_SHARE * min(picture.shape[-2:]))
-    details = (luminance - gaussian_blur(luminance, [2 * int(3 * blur_px) + 1] * 2, [blur_px] * 2))[0, 0]
+    details = (luminance - gaussian_blur(luminance, blur_px, int(3 * blur_px)))[0, 0]
     return details - details.mean()
 
 

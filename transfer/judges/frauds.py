@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
+
+from transfer.judges.filters import gaussian_blur
 
 Picture = Float[Tensor, "1 3 h w"]
 OtherPicture = Float[Tensor, "1 3 h2 w2"]
@@ -105,7 +106,7 @@ def blur(picture: Picture, share: float = 1 / 40, reach: float = 2.5) -> Picture
         reach: of the kernel to each side, in standard deviations.
     """
     sigma_px = max(1.0, share * min(picture.shape[-2:]))
-    return gaussian_blur(picture, [2 * int(reach * sigma_px) + 1] * 2, [sigma_px] * 2)
+    return gaussian_blur(picture, sigma_px, int(reach * sigma_px))
 
 
 def crop(picture: Picture, share: float = 0.7, zoom: float = 1.15) -> Float[Tensor, "1 3 _ _"]:

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import rgb_to_grayscale
 
 from nstkit.measure import Measure
+from transfer.judges import filters
 from transfer.judges.picture import BOUND_PX, against_style, check_pictures
 from transfer.judges.transport import sliced_wasserstein
 
@@ -174,7 +174,7 @@ GABOR = Measure(
 
 def gabor_statistics(picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, " 24"]:
     """Return log2 of mean and standard deviation of the Gabor magnitudes of a picture's luminance."""
-    luminance = rgb_to_grayscale(picture)
+    luminance = filters.luminance(picture)
     values = []
     for period_px in PERIODS_PX:
         magnitude = F.conv2d(luminance, _gabor(period_px).to(picture)).unflatten(1, (2, -1)).square().sum(1).sqrt()

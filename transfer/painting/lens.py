@@ -16,7 +16,6 @@ from collections.abc import Iterable
 import torch
 from jaxtyping import Float
 from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +24,7 @@ from nstkit.config import Precision
 from nstkit.errors import UserError
 from nstkit.hardware import autocast
 from nstkit.pictures.tensors import to_tensor
-from nstkit.sample import sample_style
+from nstkit.sample import sample_content, sample_style
 from nstkit.settings import as_word
 from transfer.painting.settings import LossSettings, Smoothing
 
@@ -109,7 +108,7 @@ def channel_scales(
 
 @functools.cache
 def _fixed_pictures() -> tuple[Image.Image, ...]:
-    return (*map(Image.fromarray, load_sample_images().images), sample_style())
+    return sample_content("china"), sample_content("flower"), sample_style()
 
 
 def _floor(mean: Float[Tensor, " c"]) -> float:

@@ -7,12 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from transfer.painting.settings import Mode
-
-
-def mode_of(content: object, style: object) -> Mode:
-    """Return what is painted from two pictures, of which one may be None."""
-    return "texture" if content is None else "content" if style is None else "transfer"
+from transfer.painting.settings import Mode, mode_of
 
 
 @dataclass(frozen=True)

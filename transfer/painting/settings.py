@@ -40,6 +40,11 @@ LR: dict[CanvasKind, dict[Optimizer, float | None]] = {  # that of sgd follows f
 }
 
 
+def mode_of(content: object, style: object) -> Mode:
+    """Return what is painted from two pictures, of which one may be None."""
+    return "texture" if content is None else "content" if style is None else "transfer"
+
+
 def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
     """Return the weights by tap of words NAME or NAME=WEIGHT; a name alone has weight 1.
 

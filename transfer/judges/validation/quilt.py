@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur, rgb_to_grayscale
+
+from transfer.judges.filters import gaussian_blur, luminance
 
 CANDIDATES = 4096
 """Most patches of the style that are tried for a place; more than this changes the picture little."""
@@ -120,7 +121,7 @@ def _with_distribution(values: Pixels, wanted: Pixels) -> Pixels:
 
 def _tone(picture: Float[Tensor, "1 3 h w"]) -> Pixels:
     """Return the luminance without its finest detail, which no patch of another picture could follow."""
-    return gaussian_blur(rgb_to_grayscale(picture.float().cpu()), [7, 7], [1.5, 1.5])[0, 0].numpy()
+    return gaussian_blur(luminance(picture.float().cpu()), 1.5, reach_px=3)[0, 0].numpy()
 
 
 def _draw(error: NDArray[np.floating], rng: np.random.Generator) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from nstkit.datasets.patterns import TEXTURES, texture_cover
@@ -74,9 +73,10 @@ def choose_pairs(
 
 
 def sample_contents(size_px: int) -> Pictures:
-    """Return two photographs that scikit-learn carries: a pagoda by a lake, a flower."""
-    flower = Image.fromarray(load_sample_image("flower.jpg"))
-    return {"pagoda": to_tensor(sample_content(), size_px), "flower": to_tensor(flower, size_px)}
+    """Return the two photographs that the package carries: a pagoda by a lake, a flower."""
+    return {
+        name: to_tensor(sample_content(file), size_px) for name, file in (("pagoda", "china"), ("flower", "flower"))
+    }
 
 
 def sample_styles(size_px: int) -> Pictures:
