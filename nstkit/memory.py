@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ CGROUP_FILES = (
 TENSORS_SHARE, BASE_BYTES = 1.2, 40 * 2**20
 """What a process grows by while its tensors grow by 1: kernels' work space, and memory that is given back late
 (benchmarks/memory.py)."""
+FAR_TOO_MUCH = 2.0  # least over free memory, from which on nobody asks what would just fit
 SURELY_TOO_MUCH, MAYBE_TOO_MUCH = 1.3, 0.9  # estimate over free memory, from which on work is refused, or warned of
 
 
@@ -61,6 +63,7 @@ class Demand:
         needed_bytes: beside what the process has already.
         free_bytes: what there is.
         advice: what takes less, as a sentence.
+        is_least: whether the work is known to need more than that.
 
     Example:
         >>> Demand("Painting at 9000 px", 40 * 2**30, 3 * 2**30, "Lower --size.").line
@@ -71,24 +74,35 @@ class Demand:
     needed_bytes: int
     free_bytes: int
     advice: str
+    is_least: bool = False
 
     @property
     def fits(self) -> bool:
-        """Whether the work may be begun: the estimate is not above the free memory by more than it may be wrong."""
-        return self.needed_bytes <= SURELY_TOO_MUCH * self.free_bytes
+        """Whether the work may be begun: the estimate is not above the free memory by more than it may be wrong.
+
+        What needs at least a little more than there is, is left to a closer look, which can say what would fit.
+        """
+        return self.needed_bytes <= (FAR_TOO_MUCH if self.is_least else SURELY_TOO_MUCH) * self.free_bytes
 
     @property
     def line(self) -> str:
         """What is needed, what there is and what to do."""
         needed, free = as_words(self.needed_bytes), as_words(self.free_bytes)
-        return f"{self.what} takes about {needed} of memory, and {free} are free. {self.advice}"
+        how_much = "at least" if self.is_least else "about"
+        return f"{self.what} takes {how_much} {needed} of memory, and {free} are free. {self.advice}"
 
     def check(self, *, warn: bool = True) -> None:
         """Raise `DoesNotFit` where the work does not fit, and with `warn` warn where it may not."""
         if not self.fits:
             raise DoesNotFit(self.line)
-        if warn and self.needed_bytes > MAYBE_TOO_MUCH * self.free_bytes:
+        if warn and not self.is_least and self.needed_bytes > MAYBE_TOO_MUCH * self.free_bytes:
             warnings.warn(f"{self.line} It may just fit.", stacklevel=2)
+
+
+def may_have_gpu() -> bool:
+    """Return whether a GPU with memory of its own may be there: torch, which knows, takes a second to import."""
+    drivers = ("nvidiactl", "kfd", "dxg")  # of NVIDIA, AMD, and Windows' subsystem for Linux
+    return not sys.platform.startswith("linux") or any(os.path.exists(f"/dev/{name}") for name in drivers)
 
 
 def process_bytes(tensor_bytes: int) -> int:

@@ -1,12 +1,13 @@
 """How much memory a training takes, found out before its network is made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from nstkit.backbones.build import build_network
+from nstkit.backbones.kept import kept_bytes
 from nstkit.config import Precision
 from nstkit.hardware import autocast, memory_format_of
 from nstkit.memory import Demand, free_memory_bytes, process_bytes
@@ -20,6 +21,8 @@ from train_backbone.training import prepare_training
 
 LEAST_SIDE_PX = 32  # of the pictures of any data set
 CAUTIOUS_BYTES = 2**16  # for each pixel of a batch; a VGG19 takes 5000, a DenseNet121 on small pictures 45,000
+LEAST_COPIES = 4  # of the weights: they, the gradient, AdamW's two
+LOOK_PX, LOOK_PICTURES = 128, 2  # largest side, and number, of the pictures that a network is measured with
 CAUTIOUS_COPIES = 16  # of the weights: gradient, AdamW's two, the average, and two snapshots of all that
 
 
@@ -47,12 +50,14 @@ def check_training(
         warn: whether this is the last look before the training.
     """
     free = free_memory_bytes(device)
-    if cautious_bytes(arch, size_px, batch_size, device) < free / 2:  # finding out more takes a second
+    if arch.get("library") == "factory" or cautious_bytes(arch, size_px, batch_size) < free / 2:
         return
+    what = f"Training {arch['arch']} on batches of {batch_size:,} pictures of {size_px} px"
+    advice = "Lower --batch-size, --image-size or --width, raise --accumulate, or use --precision bf16."
+    for least in least_bytes(arch, size_px, batch_size, precision):  # at once, while the whole truth takes seconds
+        Demand(what, least, free, advice, is_least=True).check()
     needed = training_bytes(config, arch, size_px, batch_size, precision, device)
     if needed is not None:
-        what = f"Training {arch['arch']} on batches of {batch_size:,} pictures of {size_px} px"
-        advice = "Lower --batch-size, --image-size or --width, raise --accumulate, or use --precision bf16."
         Demand(what, needed, free, advice).check(warn=warn)
 
 
@@ -95,14 +100,27 @@ def training_bytes(
     return None if tensors is None else process_bytes(tensors)
 
 
-def cautious_bytes(arch: Mapping[str, Any], size_px: int, batch_size: int, device: torch.device) -> int:
+def cautious_bytes(arch: Mapping[str, Any], size_px: int, batch_size: int) -> int:
     """Return more than a training of a network takes [bytes]; see `check_training`."""
-    if arch.get("library") == "factory":
-        return 0
-    weights = rehearse(lambda: _build(arch, device), device) or 0
-    return CAUTIOUS_COPIES * weights + max(batch_size, seen_pictures(size_px, 1)) * size_px**2 * CAUTIOUS_BYTES
+    pictures = max(batch_size, seen_pictures(size_px, 1))
+    return CAUTIOUS_COPIES * weight_bytes(arch) + pictures * size_px**2 * CAUTIOUS_BYTES
+
+
+def least_bytes(arch: Mapping[str, Any], size_px: int, batch_size: int, precision: Precision) -> Iterator[int]:
+    """Yield less than a training of a network takes [bytes], the closer the longer it takes to find out."""
+    least = LEAST_COPIES * weight_bytes(arch) + batch_size * 3 * 4 * size_px**2
+    yield least
+    if size_px <= LOOK_PX:
+        network = _build(arch, torch.device("cpu")).train()
+        kept = kept_bytes(network, network, (LOOK_PICTURES, 3, size_px, size_px)) // LOOK_PICTURES
+        yield least + round(kept * batch_size * (1.0 if precision == "fp32" else 0.5))
+
+
+def weight_bytes(arch: Mapping[str, Any]) -> int:
+    """Return the size of a network's weights [bytes]."""
+    return sum(weight.nbytes for weight in _build(arch, torch.device("meta")).parameters())
 
 
 def _build(arch: Mapping[str, Any], device: torch.device) -> nn.Module:
-    with device:
+    with device, torch.random.fork_rng(devices=[]):
         return build_network(dict(arch))

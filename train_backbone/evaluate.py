@@ -5,8 +5,6 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset, Part
@@ -38,6 +36,9 @@ def evaluate(
         precision: fp32, bf16 or fp16.
         ranks: the processes that call this together. None = this one alone.
     """
+    from torchmetrics import MeanMetric, MetricCollection  # which takes seconds, and a mistake should not wait for it
+    from torchmetrics.classification import MulticlassAccuracy
+
     ranks = ranks or Ranks()
     model.eval()
     memory_format, device = memory_format_of(model.parameters()), part.device

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from nstkit.backbones.taps import default_taps
@@ -126,6 +125,8 @@ class Reporter:
 
 def announce(run: Run, session: Session) -> None:
     """Say where a resumed run goes on, show the first batch, and warn of initial weights that cannot learn."""
+    from torchvision.utils import make_grid  # which takes a second
+
     training, config = session.training, session.config
     print(f"format:  {session.choice}")
     if config.progress.resume:

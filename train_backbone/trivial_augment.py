@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms import functional as transforms
 
 GEOMETRY = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 COLOUR = ("brightness", "contrast", "colour", "sharpness", "posterize", "solarize", "autocontrast")
@@ -74,6 +73,8 @@ def change_colour(
     if name == "autocontrast":
         low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
         return torch.where(high > low, (images - low) / (high - low).clamp_min(1e-6), images)
+    from torchvision.transforms import functional as transforms  # which takes a second, and few trainings need it
+
     grey = transforms.rgb_to_grayscale(images)
     neutral = {
         "brightness": lambda: torch.zeros_like(images),

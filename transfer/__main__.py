@@ -3,38 +3,42 @@
 import json
 from pathlib import Path
 
+from nstkit.backbones.spec import parse_backbone
 from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
+from nstkit.folders import run_names
+from nstkit.names import distinct
 from transfer.config import EXAMPLES, TransferConfig
+from transfer.painting.least_memory import check_least_memory
+from transfer.pairs import check_outputs, largest_sizes, read_pairs
 
 
 def main() -> None:
     """Parse, read the pictures, then one run for each backbone: load, paint every pair, judge, report."""
     asked = parse(TransferConfig, "transfer", examples=EXAMPLES)
-    # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
-    from nstkit import hardware
-    from nstkit.backbones.describe import taps_table
-    from nstkit.backbones.prepare import load_backbone
-    from nstkit.backbones.spec import parse_backbone
-    from nstkit.folders import run_names
-    from nstkit.names import distinct
-    from nstkit.runs import open_run
-    from transfer.batch import check_memory, load_judges, paint_pairs
-    from transfer.painting.format import fit_format
-    from transfer.pairs import check_outputs, read_pairs
-
     specs = [parse_backbone(text) for text in asked.network.backbone]
-    device = hardware.use_device(asked.run.device)
-    given, asked = asked, asked.changed(device=device.type)
-    config = asked.resolved()
-    if config.run.print_config:
-        print(json.dumps(settings_of(config), indent=2))
+    if asked.run.print_config:
+        print_settings(asked)
         return
+    config = asked.resolved()
     labels = distinct(spec.label for spec in specs)  # exp1/best.pth and exp2/best.pth would be one folder
     names = [None] * len(specs) if config.network.list_taps else run_names(config.run, "transfer", labels)
     pairs = read_pairs(config.pictures, config.optimization.init or "")
     pictures = (*config.pictures.content, *config.pictures.style, Path(config.optimization.init or ""))
     check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
+    check_least_memory(*largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device)
+    # Only now: importing torch takes seconds, and --help and mistakes should answer at once.
+    print(f"loading: {', '.join(labels)}", flush=True)
+    from nstkit import hardware
+    from nstkit.backbones.describe import taps_table
+    from nstkit.backbones.prepare import load_backbone
+    from nstkit.runs import open_run
+    from transfer.batch import check_memory, load_judges, paint_pairs
+    from transfer.painting.format import fit_format
+
+    device = hardware.use_device(asked.run.device)
+    given, asked = asked, asked.changed(device=device.type)
+    config = asked.resolved()
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
@@ -52,6 +56,14 @@ def main() -> None:
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
             paint_pairs(run, backbone, pairs, fitted, device, panel)
+
+
+def print_settings(asked: TransferConfig) -> None:
+    """Print the settings as they are used on this machine."""
+    from nstkit.hardware import use_device
+
+    device = use_device(asked.run.device)
+    print(json.dumps(settings_of(asked.changed(device=device.type).resolved()), indent=2))
 
 
 if __name__ == "__main__":

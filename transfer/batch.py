@@ -1,6 +1,5 @@
 """Every pair painted with one backbone, into one run folder."""
 
-import math
 import warnings
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from nstkit.interruption import Interruption, uninterrupted
 from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
-from transfer.inside import draw_inside
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
-from transfer.pairs import Pair, read_by_name
+from transfer.pairs import Pair, largest_sizes, read_by_name
 from transfer.report import Reporter, judges_line
 
 
@@ -52,6 +50,8 @@ def paint_pairs(
                 with uninterrupted():
                     paths.append(reporter.end(pair, painting, judged))
                     if len(pairs) == 1:
+                        from transfer.inside import draw_inside  # matplotlib takes a while
+
                         reporter.show_inside(draw_inside(backbone, scene, painting.image, config.painting))
                 print(summary(paths[-1], painting, scene, config))
                 if panel is not None and judged:
@@ -74,9 +74,7 @@ def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, 
         config: resolved settings.
         device: where to paint.
     """
-    sizes = [pair.sizes(config.pictures.size) for pair in pairs]
-    content, style = max(sizes, key=lambda pair: sum(math.prod(size) for size in pair if size is not None))
-    check_painting(content, style, backbone, config.painting, device)
+    check_painting(*largest_sizes(pairs, config.pictures.size), backbone, config.painting, device)
 
 
 def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig) -> str:

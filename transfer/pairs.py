@@ -1,5 +1,6 @@
 """Which pictures are painted in which style. No torch here: a wrong file name is answered at once."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -71,6 +72,12 @@ class Pair:
         )
         start = None if self.start is None else to_tensor(self.start)
         return Scene(content, style, start).to(device)
+
+
+def largest_sizes(pairs: Sequence[Pair], size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Return (height, width) of content and style of the largest of some pairs, see `Pair.sizes`."""
+    sizes = [pair.sizes(size_px) for pair in pairs]
+    return max(sizes, key=lambda pair: sum(math.prod(size) for size in pair if size is not None))
 
 
 def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:

@@ -1,8 +1,7 @@
-"""The table of data sets: `load_dataset`."""
+"""The table of data sets: `load_dataset`. Only the one that is asked for is imported: torchvision takes a second."""
 
 from pathlib import Path
 
-from nstkit.datasets import caltech101, cifar100, folder, patterns
 from nstkit.datasets.arrays import Dataset, resize_dataset
 from nstkit.datasets.names import Background, DatasetName, Protocol, Stream
 from nstkit.errors import UserError
@@ -34,13 +33,21 @@ def load_dataset(
     """
     try:
         if name == "folder":
+            from nstkit.datasets import folder
+
             return folder.load_folder(data_dir, size_px or 64, stream)
         if name == "caltech101":
+            from nstkit.datasets import caltech101
+
             return caltech101.load_caltech101(
                 data_dir, size_px or 128, protocol=protocol, split_seed=split_seed, background=background, stream=stream
             )
         if name == "cifar100":
+            from nstkit.datasets import cifar100
+
             return resize_dataset(cifar100.load_cifar100(data_dir), size_px)
+        from nstkit.datasets import patterns
+
         return patterns.load_patterns(size_px or 32)
     except OSError as error:  # a folder that one may not enter, files that vanish, a disk that fails
         raise UserError(f"{error.filename or data_dir}: cannot be read ({error.strerror or error}).") from error

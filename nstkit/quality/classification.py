@@ -1,12 +1,7 @@
-"""What the network's own head makes of test pictures."""
+"""What the network's own head makes of test pictures. torchmetrics is imported when it is needed: it takes seconds."""
 
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-)
 
 from nstkit.measure import Measure
 
@@ -20,6 +15,8 @@ def top1_accuracy(logits: Float[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> 
         logits: (N, K).
         labels: (N,).
     """
+    from torchmetrics.functional.classification import multiclass_accuracy
+
     return float(multiclass_accuracy(logits, labels, logits.shape[1], average="micro"))
 
 
@@ -30,6 +27,8 @@ def top5_accuracy(logits: Float[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> 
         logits: (N, K); with fewer than five classes all of them count.
         labels: (N,).
     """
+    from torchmetrics.functional.classification import multiclass_accuracy
+
     classes = logits.shape[1]
     return float(multiclass_accuracy(logits, labels, classes, average="micro", top_k=min(5, classes)))
 
@@ -56,6 +55,8 @@ def calibration_error(logits: Float[Tensor, "n k"], labels: Int64[Tensor, " n"])
 
     Source: Guo et al. 2017, On calibration of modern neural networks, equation 3.
     """
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     probabilities = logits.float().softmax(dim=1)
     return float(multiclass_calibration_error(probabilities, labels, logits.shape[1], n_bins=BINS, norm="l1"))
 
@@ -67,6 +68,8 @@ def confusion_matrix(logits: Float[Tensor, "n k"], labels: Int64[Tensor, " n"]) 
         logits: (N, K).
         labels: (N,).
     """
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
     return multiclass_confusion_matrix(logits, labels, logits.shape[1])
 
 

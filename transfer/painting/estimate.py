@@ -5,9 +5,11 @@ import math
 import torch
 
 from nstkit.backbones.backbone import Backbone
+from nstkit.backbones.kept import kept_bytes_a_pixel
 from nstkit.memory import Demand, free_memory_bytes, process_bytes
 from nstkit.rehearsal import rehearse
 from nstkit.settings import known
+from transfer.painting.least_memory import Size, bytes_a_pair, least_bytes
 from transfer.painting.loop import paint
 from transfer.painting.pyramid import plan_scales
 from transfer.painting.scene import Scene
@@ -15,8 +17,6 @@ from transfer.painting.settings import START_PICTURES, PaintSettings
 
 REHEARSED_STEPS = 3  # after which an optimizer has all that it will have, but for the history of L-BFGS
 CAUTIOUS_BYTES = 2**14  # for each pixel of content and style; VGG19 takes a quarter of it, a large ConvNeXt half
-
-Size = tuple[int, int]
 
 
 def check_painting(
@@ -34,13 +34,23 @@ def check_painting(
     free = free_memory_bytes(device)
     if cautious_bytes(content, style, settings) < free / 2:  # finding out more takes a second
         return
+    longer_px = max(content or style or (1, 1))
+    what = f"Painting {longer_px} px with {backbone.label}"
+    least = least_bytes(content, style, settings.optimization) + kept_bytes(known(content or style), backbone, settings)
+    Demand(what, least, free, "Use a smaller --size or a smaller network.", is_least=True).check()
     needed = painting_bytes(content, style, backbone, settings, device)
     if needed is not None:
-        longer_px = max(content or style or (1, 1))
         fitting_px = int(longer_px * math.sqrt(free / max(needed, 1)) / 32) * 32
         smaller = f"--size {fitting_px} would fit" if 64 <= fitting_px < longer_px else "Use a smaller --size"
         advice = f"{smaller}; a smaller network, --precision bf16 and a shorter --history take less."
-        Demand(f"Painting {longer_px} px with {backbone.label}", needed, free, advice).check()
+        Demand(what, needed, free, advice).check()
+
+
+def kept_bytes(size: Size, backbone: Backbone, settings: PaintSettings) -> int:
+    """Return what the network keeps of a canvas of (height, width) for the gradient, at the least [bytes]."""
+    taps = [*backbone.style_taps, *backbone.content_taps]
+    size_of_value = 1.0 if settings.precision == "fp32" else 0.5
+    return round(size_of_value * kept_bytes_a_pixel(backbone, taps) * math.prod(size))
 
 
 def painting_bytes(
@@ -62,18 +72,15 @@ def painting_bytes(
     if tensors is None:
         return None
     remembered = min(optimization.history, _steps_of_last_scale(content or style, settings)) - REHEARSED_STEPS + 1
-    return process_bytes(tensors + max(0, remembered) * _bytes_a_pair(content or style, settings))
+    pair = bytes_a_pair(math.prod(known(content or style)), optimization)
+    return process_bytes(tensors + max(0, remembered) * pair)
 
 
 def cautious_bytes(content: Size | None, style: Size | None, settings: PaintSettings) -> int:
     """Return more than a painting takes with any network that is not gigantic [bytes]."""
     pixels = sum(size[0] * size[1] for size in (content, style) if size is not None)
-    return pixels * CAUTIOUS_BYTES + settings.optimization.history * _bytes_a_pair(content or style, settings)
-
-
-def _bytes_a_pair(size: Size | None, settings: PaintSettings) -> int:
-    """Return what L-BFGS keeps of a step: the step and the change of the gradient, each float32 of 3 channels."""
-    return 2 * 4 * 3 * math.prod(known(size)) if settings.optimization.optimizer == "lbfgs" else 0
+    pair = bytes_a_pair(math.prod(known(content or style)), settings.optimization)
+    return pixels * CAUTIOUS_BYTES + settings.optimization.history * pair
 
 
 def _steps_of_last_scale(size: Size | None, settings: PaintSettings) -> int:

@@ -70,14 +70,19 @@ def test_other_networks_can_be_estimated_and_stay_as_they_are(name, settings):
     assert all(torch.isfinite(maps).all() for maps in features.values())
 
 
-@pytest.mark.parametrize(("free", "what"), [(1, "refused"), (10, "warned"), (5000, "nothing")])
+@pytest.mark.parametrize(("free", "what"), [(1, "at once"), (7, "refused"), (10, "warned"), (5000, "nothing")])
 def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, settings, monkeypatch, free, what):
     # 4000 x 3000 px take about 11 GiB with a history of 3.
     monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: free * GIB)
     settings = settings.changed(history=3)
     sizes = ((3000, 4000), (3000, 4000))
+    if what == "at once":
+        monkeypatch.setattr(estimate, "painting_bytes", lambda *_: pytest.fail("it looks closer"))
+        with pytest.raises(UserError, match=r"^Painting 4000 px with carried takes at least .* memory, and 1 GiB are"):
+            check_painting(*sizes, carried, settings, torch.device("cpu"))
+        return
     if what == "refused":
-        with pytest.raises(UserError, match=r"Painting 4000 px with carried .* 1 GiB are free\. --size \d+ would fit"):
+        with pytest.raises(UserError, match=r"Painting 4000 px with carried .* 7 GiB are free\. --size \d+ would fit"):
             check_painting(*sizes, carried, settings, torch.device("cpu"))
         return
     with warnings.catch_warnings(record=True) as caught:

@@ -55,7 +55,7 @@ def test_scale_of_a_channel_that_the_next_layer_takes_back_is_not_seen(loss, bac
 
 def test_scale_is_the_mean_over_three_pictures(backbone, draw_picture):
     scales = channel_scales(backbone, ["relu1_1", "conv2_1"], "fp32")
-    pictures = [sample_content(), sample_content("flower")] + [draw_picture((64, 64), seed=9)]
+    pictures = [sample_content(), sample_content("flower"), draw_picture((64, 64), seed=9)]
     for tap in ("relu1_1", "conv2_1"):
         maps = [backbone.features(to_tensor(picture, 64), [tap])[tap].numpy() for picture in pictures]
         means = np.mean([np.abs(values).mean(axis=(0, 2, 3)) for values in maps], axis=0)

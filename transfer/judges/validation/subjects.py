@@ -74,9 +74,8 @@ def choose_pairs(
 
 def sample_contents(size_px: int) -> Pictures:
     """Return the two photographs that the package carries: a pagoda by a lake, a flower."""
-    return {
-        name: to_tensor(sample_content(file), size_px) for name, file in (("pagoda", "china"), ("flower", "flower"))
-    }
+    pictures = {"pagoda": sample_content("china"), "flower": sample_content("flower")}
+    return {name: to_tensor(picture, size_px) for name, picture in pictures.items()}
 
 
 def sample_styles(size_px: int) -> Pictures:

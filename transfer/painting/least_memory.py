@@ -1,0 +1,45 @@
+"""What every painting takes, whatever the network: enough to refuse gigantic ones before torch is imported."""
+
+import math
+
+from nstkit.config import Device
+from nstkit.memory import Demand, free_memory_bytes, may_have_gpu
+from nstkit.settings import known
+from transfer.painting.settings import OptimizationSettings
+
+COLOUR_BYTES = 3 * 4  # of a pixel, float32
+CANVAS_COPIES = 4  # the parameters, the picture of them, and the gradient of each
+
+Size = tuple[int, int]
+
+
+def least_bytes(content: Size | None, style: Size | None, optimization: OptimizationSettings) -> int:
+    """Return what a painting takes beside its network and the features [bytes].
+
+    Args:
+        content: (height, width) of the content picture [px], None where there is none.
+        style: likewise.
+        optimization: resolved.
+    """
+    canvas = math.prod(known(content or style))
+    pictures = sum(math.prod(size) for size in (content, style) if size is not None)
+    remembered = min(optimization.history, known(optimization.steps) // known(optimization.scales))
+    return (pictures + CANVAS_COPIES * canvas) * COLOUR_BYTES + remembered * bytes_a_pair(canvas, optimization)
+
+
+def bytes_a_pair(pixels: int, optimization: OptimizationSettings) -> int:
+    """Return what L-BFGS keeps of a step on a canvas of so many pixels: the step and the change of the gradient."""
+    return 2 * COLOUR_BYTES * pixels if optimization.optimizer == "lbfgs" else 0
+
+
+def check_least_memory(
+    content: Size | None, style: Size | None, optimization: OptimizationSettings, device: Device
+) -> None:
+    """Raise `UserError` where a painting does not fit into the machine's memory with any network.
+
+    With a GPU, whose memory only torch knows, nothing is said. The arguments are those of `least_bytes`.
+    """
+    if device == "cpu" or (device == "auto" and not may_have_gpu()):
+        what = f"Painting {max(content or style or (1, 1))} px with any network"
+        needed = least_bytes(content, style, optimization)
+        Demand(what, needed, free_memory_bytes(), "Use a smaller --size.", is_least=True).check()
