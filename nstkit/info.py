@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   python -m nstkit.info runs/train_backbone/RUN
-  python -m nstkit.info carried                   # the backbone of the package
+  python -m nstkit.info carried                   # the backbone of the package; carried-judge is its judge
 """
 WIDTH = 110  # of a line on screen
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -79,12 +79,12 @@ def describe(path: Path) -> dict[str, str]:
         UserError: for one that is missing, corrupt, could run code, or holds no weights.
     """
     from nstkit.backbones.load import read_exported
-    from nstkit.backbones.spec import CARRIED
+    from nstkit.backbones.spec import CARRIED, CARRIED_JUDGE, JUDGE_LABEL
     from nstkit.backbones.weights import largest_mapping, read_safetensors
     from nstkit.checkpoint import FORMAT, read_checkpoint
     from nstkit.torchfile import read_torch_file
 
-    path = CARRIED if str(path) == "carried" else path_of(path)
+    path = {"carried": CARRIED, JUDGE_LABEL: CARRIED_JUDGE}.get(str(path)) or path_of(path)
     file = _weights_in(path)
     content: Any = read_safetensors(file) if file.suffix == ".safetensors" else read_torch_file(file)
     header = {"file": f"{file} ({_file_size(file)})"}

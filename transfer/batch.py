@@ -55,7 +55,7 @@ def paint_pairs(
                         reporter.show_inside(draw_inside(backbone, scene, painting.image, config.painting))
                 print(summary(paths[-1], painting, scene, config))
                 if panel is not None and judged:
-                    print(f"judged:  {judges_line(judged, panel.measures)}")
+                    print(f"judged:  {judges_line(judged, panel)}")
                 if painting.is_interrupted or asked.is_asked:
                     raise KeyboardInterrupt
         finally:
@@ -85,7 +85,7 @@ def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig
 
 
 def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair], device: torch.device) -> Panel | None:
-    """Return the judges of what `painter` paints, which is never among them; None for `--judge none`.
+    """Return the judges of what `painter` paints, itself never among them; None for `--judge none`.
 
     All pictures of the run are what a judge could take a picture for, and those of `--judge-style`. They are kept at
     the size at which networks look at them: as numbers, hundreds at the painter's size would fill the memory.
@@ -103,10 +103,8 @@ def load_judges(config: TransferConfig, painter: BackboneSpec, pairs: list[Pair]
         styles={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in styles.items()},
         contents={name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in contents.items()},
     )
-    labels = ", ".join(network.label for network in panel.networks)
-    for line in (labels, *panel.notes):
-        if line:
-            print(f"judges:  {line}")
+    for line in (", ".join(eye.label for eye in panel.eyes), *panel.notes):
+        print(f"judges:  {line}")
     return panel
 
 

@@ -87,11 +87,12 @@ class NetworkSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class JudgingSettings(Settings):
-    """Which networks judge the pictures."""
+    """Who judges the pictures."""
 
     judge: Annotated[tuple[str, ...], OnlyWith("mode", ("transfer",))] = ()
-    """Network(s) that judge the pictures, as after --backbone; never the one that painted. None given = those of
-    ImageNet VGG19 and SqueezeNet that lie on this machine, and the carried one. The word none = no judging."""
+    """Network(s) that judge the pictures beside the fixed panel, which is the same whatever painted; as after
+    --backbone, never the one that painted. None given = those of ImageNet VGG19 and SqueezeNet that lie on this
+    machine. The word fixed = the panel alone, none = no judging."""
     judge_style: Annotated[tuple[Path, ...], OnlyWith("mode", ("transfer",))] = ()
     """Picture(s) or folder(s) of other styles, among which a judge has to recognise the right one."""
 

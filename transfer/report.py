@@ -12,12 +12,13 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.config import settings_of
 from nstkit.files import write_csv
 from nstkit.interruption import Interruption
-from nstkit.measure import Measure
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from nstkit.settings import known
 from transfer.config import TransferConfig
+from transfer.judges.identification import STYLE
+from transfer.judges.panel import Panel
 from transfer.judges.trust import LEGEND, mark
 from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
@@ -134,11 +135,16 @@ def judges_table(judged: Mapping[str, float]) -> str:
     return "\n".join(["| judge | value |", "|---|---|", *rows, "", LEGEND])
 
 
-def judges_line(judged: Mapping[str, float], measures: Iterable[Measure]) -> str:
-    """Return the judges of the table of runs in one line: which way is better, and which failed their test (!)."""
-    arrows = {measure.name: "↑" if measure.higher_is_better else "↓" for measure in measures}
-    shown = [name for name in MEASURE_KEYS if name in judged]
-    return "  ".join(f"{mark(name).removeprefix('judge/')}{arrows[name]} {judged[name]:.3f}" for name in shown)
+def judges_line(judged: Mapping[str, float], panel: Panel) -> str:
+    """Return the judges of the table of runs, and what networks beside the panel say of the style, in one line.
+
+    It says which way is better and which failed their test (!); a dash stands for a network that painted the picture.
+    """
+    arrows = {measure.name: "↑" if measure.higher_is_better else "↓" for measure in panel.measures}
+    beside = [f"{STYLE.name}@{eye.label}" for eye in panel.beside]
+    shown = [name for name in (*MEASURE_KEYS, *beside) if name in judged]
+    words = [f"{mark(name).removeprefix('judge/')}{arrows[name]} {judged[name]:.3f}" for name in shown]
+    return "  ".join([*words, *(f"style@{label} -" for label in panel.absent)])
 
 
 def _one_name(names: Iterable[float | str]) -> str:

@@ -5,6 +5,7 @@ NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then
                    WEIGHTS: pretrained (default), random[:SEED], or a file of any program that torch saved
 """
 
+import filecmp
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ Padding = Literal["zero", "replicate", "reflect"]
 Preprocess = Literal["own", "imagenet", "caffe"]
 
 CARRIED = Path(__file__).parent.parent / "carried"  # the exported backbone that comes with the package
+CARRIED_JUDGE = Path(__file__).parent.parent / "carried_judge"  # likewise one that paints nothing
+JUDGE_LABEL = "carried-judge"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".pkl", ".tar", ".th")
 TIMM_SCHEMES = ("hf-hub:", "hf_hub:", "local-dir:")
 RANDOM = re.compile(r"random(?::(\d+))?")
@@ -61,8 +64,8 @@ class BackboneSpec:
 
 
 def _checkpoint_label(path: Path) -> str:
-    if path == CARRIED:
-        return "carried"
+    if path in (CARRIED, CARRIED_JUDGE):
+        return "carried" if path == CARRIED else JUDGE_LABEL
     path = path.absolute()
     if path.name in ("ckpt.pt", "last.pt"):
         return path.parent.name
@@ -82,8 +85,8 @@ def parse_backbone(text: str | Path) -> BackboneSpec:
     """Return the backbone that `text` names.
 
     Raises:
-        UserError: for a file that is not there, a seed that is too large, or weights that are neither `pretrained`,
-            `random` nor a file.
+        UserError: for a file that is not there, a seed that is too large, weights that are neither `pretrained`,
+            `random` nor a file, or the carried judge.
 
     Example:
         >>> spec = parse_backbone("vgg19@random:3")
@@ -97,8 +100,12 @@ def parse_backbone(text: str | Path) -> BackboneSpec:
         scheme, _, place = text.partition(":")
         text = f"{scheme}:{path_of(place)}" if place.startswith("~") else text
         return BackboneSpec(text, text, "pretrained")
+    if text == JUDGE_LABEL:
+        raise _only_judges(text)
     path = path_of(text)
     if path.exists():
+        if is_carried_judge(path):
+            raise _only_judges(text)
         return BackboneSpec(text, None, "file", _checkpoint_in(path) if path.is_dir() else path)
     name, _, weights = text.partition("@")
     if not weights:
@@ -117,7 +124,21 @@ def parse_backbone(text: str | Path) -> BackboneSpec:
         )
     if not path.is_file():
         raise UserError(f"--backbone {text}: no such weights ({path.absolute()}).")
+    if is_carried_judge(path):
+        raise _only_judges(text)
     return BackboneSpec(text, name, "file", path)
+
+
+def is_carried_judge(path: Path) -> bool:
+    """Return whether a file or folder that is there is the network of the package that only judges, or a copy of it."""
+    weights, own = (place / "model.safetensors" if place.is_dir() else place for place in (path, CARRIED_JUDGE))
+    return weights.is_file() and filecmp.cmp(weights, own, shallow=False)
+
+
+def _only_judges(text: str) -> UserError:
+    return UserError(
+        f"--backbone {text}: this network judges every picture, so it paints none. Give carried, or another network."
+    )
 
 
 def random_seed(weights: str) -> int | None:

@@ -26,12 +26,13 @@ def config_of(**given):
 def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, cpu, checkpoint, pictures, capsys):
     config = config_of(judge=(str(checkpoint), "carried"), judge_style=(pictures / "style",))
     panel = load_judges(config, parse_backbone(str(checkpoint)), pairs, cpu)
-    assert [network.label for network in panel.networks] == ["carried"]
+    assert [eye.label for eye in panel.eyes] == ["gabor", "carried-judge", "carried"]
+    assert panel.absent == ("tiny",)
     assert set(panel.styles) == {"x", "y", "dots", "waves"}
     assert set(panel.contents) == {"a", "b"}
     assert {max(picture.shape[2:]) for picture in (*panel.styles.values(), *panel.contents.values())} == {72}
     said = capsys.readouterr().out
-    assert "judges:  carried\n" in said
+    assert "judges:  gabor, carried-judge, carried\n" in said
     assert "tiny painted, so it does not judge" in said
 
 

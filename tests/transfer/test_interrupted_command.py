@@ -80,7 +80,7 @@ def test_signal_while_judging_saves_the_painting_and_ends(
         signal.raise_signal(number)
         return {}
 
-    nobody = Panel(networks=(), styles={}, contents={}, notes=(), device=cpu)
+    nobody = Panel(cpu)
     monkeypatch.setattr(batch, "load_judges", lambda *_: nobody)
     monkeypatch.setattr(Panel, "judge", judge)
     words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style", *QUICK)

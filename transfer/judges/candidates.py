@@ -4,6 +4,8 @@ Without them a recolouring passes most judges and a blend of the two pictures ev
 rates published paintings above both.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -14,11 +16,40 @@ from nstkit.datasets.patterns import draw_patterns
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import MIN_SIZE_PX, sample_style
 from transfer.judges import frauds
-from transfer.judges.picture import fit, is_same
+from transfer.judges.picture import digest, fit, is_same
 
 BLUR_SHARE = 1 / 24
 """Standard deviation of the blurred style's blur, as a share of the shorter side: no stroke is left."""
 PATTERNS_SEED = 7
+
+
+@dataclass(frozen=True)
+class JudgedPair:
+    """A pair at the size for judging, with all that is made of it and held against a picture.
+
+    Attributes:
+        content: (1, 3, H, W), sRGB in [0, 1], of the judged picture's size.
+        style: (1, 3, Hs, Ws), likewise.
+        frauds: what the style could be taken for, by name.
+        altered: what the content's layout could be taken for, by name.
+        key: what tells this pair from any other.
+    """
+
+    content: Float[Tensor, "1 3 h w"]
+    style: Float[Tensor, "1 3 hs ws"]
+    frauds: Mapping[str, Tensor]
+    altered: Mapping[str, Tensor]
+    key: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that these pictures take."""
+        return sum(each.nbytes for each in (self.content, self.style, *self.frauds.values(), *self.altered.values()))
+
+
+def judged_pair(content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs ws"]) -> JudgedPair:
+    """Return a pair with the pictures that are made of it; the arguments are those of its attributes."""
+    return JudgedPair(content, style, style_frauds(content, style), altered_contents(content), digest(content, style))
 
 
 def style_frauds(content: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs ws"]) -> dict[str, Tensor]:

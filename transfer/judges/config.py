@@ -35,8 +35,8 @@ class JudgedSettings(Settings):
     """The painting in whose style they were painted. With --validate it may be several, or folders; none given = drawn
     ones."""
     judge: tuple[str, ...] = ()
-    """Network(s) that judge, as after --backbone of `python -m transfer`. None given = the carried one, and those of
-    ImageNet VGG19 and SqueezeNet that lie on this machine."""
+    """Network(s) that judge beside the fixed panel, as after --backbone of `python -m transfer`. None given = those of
+    ImageNet VGG19 and SqueezeNet that lie on this machine. The word fixed = the panel alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

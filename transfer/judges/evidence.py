@@ -1,4 +1,4 @@
-"""What one network saw of a picture, of the two pictures that it was made of, and of all that it could be taken for."""
+"""What one eye saw of a picture, of the two pictures that it was made of, and of all that it could be taken for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,16 +34,21 @@ class StyleFacts:
     grams: tuple[Tensor, ...]
     means: tuple[Tensor, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that these facts take."""
+        return sum(values.nbytes for values in (*self.patches, *self.grams, *self.means))
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the measures of one network are computed from.
+    """All that the measures of one eye are computed from.
 
     Attributes:
         picture_maps: feature maps of the picture by tap, each (1, C, H, W).
         content_maps: feature maps of the content by tap, each (1, C, Hc, Wc).
         self_similarity_tap: the one of these taps at which repetition is looked for.
-        channel_weights: LPIPS' weights of the channels by tap, each (C,); none where the network has no LPIPS.
+        channel_weights: LPIPS' weights of the channels by tap, each (C,); none where the eye has no LPIPS.
         facts: of the picture.
         style_facts: of the style.
         votes: shares of the picture's patches that are nearest to each candidate's, the style among them.

@@ -2,10 +2,11 @@
 
 A distance to the true style alone is easily fooled: much lowers it that nobody would call a painting. To come nearer to
 the true style than to everything else that was made of the same two pictures is hard without painting. `STYLE` is the
-verdict of all networks.
+verdict of the fixed panel.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -244,30 +245,48 @@ CONTENT_RANK_LAYOUT = Measure(
 )
 
 
-def style_verdict(values: Mapping[str, float]) -> float:
-    """Return the mean of the margins of style identification, by patches and by Grams, over the judging networks.
+SPREADS = {STYLE_MARGIN_LP.name: 0.4, STYLE_MARGIN_GRAM.name: 0.1}
+"""Standard deviations of the two margins over pictures good and bad: patches would weigh four times what Grams do."""
 
-    Margins that failed their test on known pictures are left out; where all failed, all count.
+
+def standard_margin(votes: Scores, gram_scores: Scores) -> float:
+    """Return the mean of the two margins of style identification, by patches and by Grams, each in units of its spread.
 
     Args:
-        values: values of measures by their names, the margins of one network or more among them.
+        votes: shares of patches by candidate.
+        gram_scores: cosines of Grams by candidate.
+    """
+    margins = {STYLE_MARGIN_LP: margin_of(votes, TRUE_STYLE), STYLE_MARGIN_GRAM: margin_of(gram_scores, TRUE_STYLE)}
+    return sum(margin / SPREADS[measure.name] for measure, margin in margins.items()) / len(margins)
+
+
+STYLE_OF_EYE = Measure(
+    name="judge/style",
+    function=lambda evidence: standard_margin(evidence.votes, evidence.gram_scores),
+    unit="standard deviations",
+    range=(-INFINITY, INFINITY),
+    higher_is_better=True,
+    source="mean of the margins of style identification, judge/style_margin/lp and /gram, each in units of its spread",
+    aspect="style",
+)
+
+
+def style_verdict(values: Mapping[str, float]) -> float:
+    """Return the mean of what the fixed judges say of the style, those left out that failed their test.
+
+    Where all failed, all count.
+
+    Args:
+        values: of `judge/style@LABEL` by this name, for each of them.
 
     Example:
-        >>> style_verdict({"judge/style_margin/lp@a": 0.5, "judge/style_margin/gram@a": 0.25, "judge/colour": 9.0})
+        >>> style_verdict({"judge/style@a": 0.5, "judge/style@b": 0.25})
         0.375
     """
-    prefixes = tuple(f"{measure.name}@" for measure in (STYLE_MARGIN_LP, STYLE_MARGIN_GRAM))
-    margins = {name: value for name, value in values.items() if name.startswith(prefixes)}
-    counted = [value for name, value in margins.items() if is_trusted(name) is not False] or list(margins.values())
+    counted = [value for name, value in values.items() if is_trusted(name) is not False] or list(values.values())
     return sum(counted) / len(counted)
 
 
-STYLE = Measure(
-    name="judge/style",
-    function=style_verdict,
-    unit="",
-    range=(-2.0, 2.0),
-    higher_is_better=True,
-    source="mean of the margins of style identification, judge/style_margin/lp and /gram, over the judging networks",
-    aspect="style",
+STYLE = replace(
+    STYLE_OF_EYE, function=style_verdict, source=f"{STYLE_OF_EYE.source}; the mean over the judges of the fixed panel"
 )

@@ -1,4 +1,4 @@
-"""Which networks judge: those that the user names, or whose weights lie on this machine; never the one that painted."""
+"""Which networks judge beside the fixed panel: those that the user names, or whose weights lie on this machine."""
 
 import contextlib
 import filecmp
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 
-from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
+from nstkit.backbones.spec import CARRIED, JUDGE_LABEL, BackboneSpec, parse_backbone
 from nstkit.errors import UserError
 
+FIXED = "fixed"
+"""The word after `--judge` for the fixed panel alone."""
 HUB_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth"}
 """Names that torchvision gives the files in torch's hub folder."""
 HF_REPOSITORIES = {"vgg19": "timm/vgg19.tv_in1k"}
@@ -27,27 +29,28 @@ def named_by(flag: str) -> Iterator[None]:
 
 
 def judging_specs(texts: Sequence[str] = ()) -> dict[str, BackboneSpec]:
-    """Return the judging networks by label.
+    """Return the networks that judge beside the fixed panel, by label.
 
     Args:
-        texts: as after `--backbone`. None given = ImageNet VGG19 and SqueezeNet where their weights lie on this machine
-            already (nothing is downloaded), and the backbone that the package carries.
+        texts: as after `--backbone`, or the word fixed for none. None given = ImageNet VGG19 and SqueezeNet where their
+            weights lie on this machine already; nothing is downloaded.
 
     Raises:
         UserError: for a file that is not there, or weights that are none.
     """
     if not texts:
         return local_specs()
+    if JUDGE_LABEL in texts:
+        raise UserError(f"--judge {JUDGE_LABEL}: it judges every picture already. Give another network, or {FIXED}.")
     with named_by("--judge"):
-        specs = [parse_backbone(text) for text in texts]
+        specs = [parse_backbone(text) for text in texts if text != FIXED]
     return {spec.label: spec for spec in specs}
 
 
 def local_specs() -> dict[str, BackboneSpec]:
-    """Return the judging networks that are there, by label: ImageNet VGG19 and SqueezeNet, and the carried backbone."""
+    """Return ImageNet VGG19 and SqueezeNet by label, where their weights lie on this machine."""
     files = {name: path for name in HUB_FILES if (path := _local_file(name)) is not None}
-    specs = {name: BackboneSpec(f"{name}@{path}", name, "file", path) for name, path in files.items()}
-    return {**specs, "carried": BackboneSpec("carried", None, "file", CARRIED)}
+    return {name: BackboneSpec(f"{name}@{path}", name, "file", path) for name, path in files.items()}
 
 
 def _local_file(name: str) -> Path | None:

@@ -1,15 +1,15 @@
-"""The panel of judges: those without a network, and one set for each judging network, never the painter's own.
+"""The panel of judges: a fixed part, the same whatever painted, and networks beside it, never the painter's own.
 
 panel = load_panel(["squeezenet1_1@weights.safetensors"], painter=spec, device=device)
-panel.judge(picture, content, style)  # {"judge/style": 0.08, "judge/artefacts": 0.02, ...}
+panel.judge(picture, content, style)  # {"judge/style": 0.8, ..., "judge/style@gabor": 0.7, ...}
 
-A measure's function takes (picture, content, style) where it stands in `DESCRIPTIONS` or `GUARDS`, a network's
-`Evidence` where it stands in `NETWORK_MEASURES`, and the values of all these by name where it is a verdict.
+`judge/style` is the verdict of the fixed part alone; what a network beside it says is `judge/style@LABEL`. A measure's
+function takes (picture, content, style) where it stands in `DESCRIPTIONS` or `GUARDS`, an eye's `Evidence` where it
+stands in `EYE_MEASURES`, and the values of all these by name where it is a verdict.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -20,17 +20,22 @@ from nstkit.backbones.spec import BackboneSpec
 from nstkit.measure import Measure
 from nstkit.pictures.tensors import as_image, shrink
 from transfer.judges.artefacts import ARTEFACTS, GUARDS
+from transfer.judges.candidates import JudgedPair, judged_pair
 from transfer.judges.colour import COLOUR, HISTOGRAM
 from transfer.judges.content import CONTENT
+from transfer.judges.eye_judge import EyeJudge, Rival
+from transfer.judges.fixed import fixed_judges
 from transfer.judges.identification import STYLE
-from transfer.judges.network_judge import NetworkJudge, Rival
+from transfer.judges.memory import Memory
 from transfer.judges.networks import is_same_network, judging_specs, named_by
 from transfer.judges.perceptual import read_channel_weights
-from transfer.judges.picture import check_pictures, fit, is_same
+from transfer.judges.picture import check_pictures, digest, fit, is_same
 from transfer.judges.texture import GABOR, GABOR_LEAST_PX, TEXTURE
 
 JUDGE_PX = 256
 """Longer side at which networks look at pictures."""
+PAIRS_BYTES = 64 * 2**20
+"""Of the pictures made of pairs that are kept: about six pairs at the size for judging."""
 LEAST_PX = GABOR_LEAST_PX
 """Shorter side that every judge can do with."""
 
@@ -43,25 +48,38 @@ class Panel:
     """Judges that are ready to look at pictures.
 
     Attributes:
-        networks: the judging networks.
+        device: of the networks.
+        fixed: those whose verdict is `judge/style`; there is none without them.
+        beside: networks that judge beside them, each with a `judge/style@LABEL` of its own.
+        absent: labels of the networks that do not judge, since they painted.
         styles: other styles by name, which a picture could be taken for.
         contents: other contents by name.
-        notes: what a reader of the numbers has to know, such as that there is no judging network.
-        device: of the networks.
     """
 
-    networks: tuple[NetworkJudge, ...]
-    styles: Mapping[str, Tensor]
-    contents: Mapping[str, Tensor]
-    notes: tuple[str, ...]
     device: torch.device
+    fixed: tuple[EyeJudge, ...] = ()
+    beside: tuple[EyeJudge, ...] = ()
+    absent: tuple[str, ...] = ()
+    styles: Mapping[str, Tensor] = field(default_factory=dict)
+    contents: Mapping[str, Tensor] = field(default_factory=dict)
+    _pairs: Memory[JudgedPair] = field(default_factory=lambda: Memory(PAIRS_BYTES), repr=False)
+
+    @property
+    def eyes(self) -> tuple[EyeJudge, ...]:
+        """All that look for themselves, the fixed ones first."""
+        return (*self.fixed, *self.beside)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
         """All measures that `judge` returns, in its order."""
-        of_networks = [measure for network in self.networks for measure in network.measures]
-        style = (STYLE,) if self.networks else ()  # the verdict is the networks'
-        return (*style, *DESCRIPTIONS, ARTEFACTS, *GUARDS, *of_networks)
+        of_eyes = [measure for eye in self.eyes for measure in eye.measures]
+        style = (STYLE,) if self.fixed else ()
+        return (*style, *DESCRIPTIONS, ARTEFACTS, *GUARDS, *of_eyes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers has to know."""
+        return tuple(f"{label} painted, so it does not judge" for label in self.absent)
 
     @torch.no_grad()
     def judge(
@@ -82,7 +100,7 @@ class Panel:
             UserError: some values are not in [0, 1].
 
         Example:
-            >>> panel = Panel(networks=(), styles={}, contents={}, notes=(), device=torch.device("cpu"))
+            >>> panel = Panel(torch.device("cpu"))
             >>> grey = torch.full((1, 3, 48, 64), 0.5)
             >>> values = panel.judge(grey, grey, grey + 0.1)
             >>> round(values["judge/colour"], 3), round(values["judge/content"], 3), values["judge/artefacts"]
@@ -92,13 +110,15 @@ class Panel:
         pictures = {"picture": picture, "content": content, "style": style}
         picture, content, style = (as_image(image.cpu(), role) for role, image in pictures.items())
         values = {measure.name: measure.function(picture, content, style) for measure in (*DESCRIPTIONS, *GUARDS)}
-        values |= self._judge_by_networks(picture, fit(content, picture), style)
-        for verdict in (STYLE, ARTEFACTS) if self.networks else (ARTEFACTS,):
-            values[verdict.name] = verdict.function(values)
+        values |= self._judge_by_eyes(picture, fit(content, picture), style)
+        values[ARTEFACTS.name] = ARTEFACTS.function(values)
+        if self.fixed:
+            verdicts = (f"{STYLE.name}@{eye.label}" for eye in self.fixed)
+            values[STYLE.name] = STYLE.function({name: values[name] for name in verdicts})
         return {measure.name: values[measure.name] for measure in self.measures}
 
-    def _judge_by_networks(self, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
-        """Return the values of the networks' measures."""
+    def _judge_by_eyes(self, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
+        """Return the values of the eyes' measures."""
         # All at one longer side, never enlarged: strokes are compared at the size at which they were painted.
         side_px = min(JUDGE_PX, *(max(image.shape[-2:]) for image in (picture, style)))
         styles, contents = (
@@ -110,14 +130,14 @@ class Panel:
             for pictures, original in ((self.styles, style), (self.contents, content))
         )
         picture, content, style = (shrink(image, side_px).to(self.device) for image in (picture, content, style))
+        pair = self._pairs.recall(digest(content, style), lambda: judged_pair(content, style))
         values: dict[str, float] = {}
-        for network in self.networks:
-            values |= network.judge(picture, content, style, styles, contents)
+        for eye in self.eyes:
+            values |= eye.judge(picture, pair, styles, contents)
         return values
 
     def _rival(self, picture: Tensor) -> Rival:
-        key = hashlib.sha1(picture.cpu().contiguous().numpy().tobytes()).hexdigest()
-        return Rival(picture.to(self.device), key)
+        return Rival(picture.to(self.device), digest(picture))
 
 
 def load_panel(
@@ -131,8 +151,7 @@ def load_panel(
     """Return the judges; networks are loaded, and the painter's own is left out.
 
     Args:
-        specs: judging networks, as after `--backbone`. None given = ImageNet VGG19 and SqueezeNet where their weights
-            lie on this machine already (nothing is downloaded), and the backbone that the package carries.
+        specs: networks that judge beside the fixed panel, as after `--judge`: see `judging_specs`.
         painter: the network that painted.
         device: where the networks compute.
         styles: other styles by name, each (1, 3, H, W), sRGB in [0, 1]; the pair's own may be among them.
@@ -143,17 +162,14 @@ def load_panel(
 
     Example:
         >>> panel = load_panel(["carried"], device=torch.device("cpu"))
-        >>> [network.label for network in panel.networks], [measure.name for measure in panel.measures][:3]
-        (['carried'], ['judge/style', 'judge/colour', 'judge/texture'])
+        >>> [eye.label for eye in panel.fixed], [eye.label for eye in panel.beside], panel.measures[0].name
+        (['gabor', 'carried-judge'], ['carried'], 'judge/style')
     """
     asked = judging_specs(specs)
-    kept = {label: spec for label, spec in asked.items() if painter is None or not is_same_network(spec, painter)}
-    notes = tuple(f"{label} painted, so it does not judge" for label in asked if label not in kept)
-    if not kept:
-        notes += ("no network is left that did not paint: name another with --judge for a verdict on the style",)
+    absent = tuple(label for label, spec in asked.items() if painter is not None and is_same_network(spec, painter))
     with named_by("--judge"):
-        backbones = {label: load_backbone(spec).to(device) for label, spec in kept.items()}
-    networks = tuple(
-        NetworkJudge(label, backbone, read_channel_weights(kept[label])) for label, backbone in backbones.items()
+        backbones = {label: load_backbone(spec).to(device) for label, spec in asked.items() if label not in absent}
+    beside = tuple(
+        EyeJudge(label, backbone, read_channel_weights(asked[label])) for label, backbone in backbones.items()
     )
-    return Panel(networks, dict(styles or {}), dict(contents or {}), notes, device)
+    return Panel(device, fixed_judges(device), beside, absent, dict(styles or {}), dict(contents or {}))

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nstkit.measure import Measure
-from transfer.judges import filters
+from transfer.judges.filters import luminance
+from transfer.judges.gabor_bank import gabor_filters
 from transfer.judges.picture import BOUND_PX, against_style, check_pictures
 from transfer.judges.transport import sliced_wasserstein
 
@@ -174,24 +175,11 @@ GABOR = Measure(
 
 def gabor_statistics(picture: Float[Tensor, "1 3 h w"]) -> Float[Tensor, " 24"]:
     """Return log2 of mean and standard deviation of the Gabor magnitudes of a picture's luminance."""
-    luminance = filters.luminance(picture)
+    grey = luminance(picture)
     values = []
     for period_px in PERIODS_PX:
-        magnitude = F.conv2d(luminance, _gabor(period_px).to(picture)).unflatten(1, (2, -1)).square().sum(1).sqrt()
+        filters = gabor_filters(period_px, ORIENTATIONS, reach_px=math.ceil(1.25 * period_px)).to(picture)
+        magnitude = F.conv2d(grey, filters).unflatten(1, (2, -1)).square().sum(1).sqrt()
         values += [magnitude.mean((0, 2, 3)), magnitude.std((0, 2, 3))]
     # A magnitude of a tenth of a level of 8 bit is nothing.
     return (torch.cat(values) + 0.1 / 255).log2()
-
-
-def _gabor(period_px: float) -> Float[Tensor, "n 1 k k"]:
-    """Return real, then imaginary parts of the filters of one period, each of zero sum."""
-    spread = 0.5 * period_px
-    reach = math.ceil(2.5 * spread)
-    ticks = torch.arange(-reach, reach + 1.0)
-    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
-    window = torch.exp(-(x**2 + y**2) / (2 * spread**2))
-    window = window / window.sum()
-    angles = [math.pi * k / ORIENTATIONS for k in range(ORIENTATIONS)]
-    phases = [2 * math.pi * (math.cos(a) * x + math.sin(a) * y) / period_px for a in angles]
-    filters = [wave * window for part in (torch.cos, torch.sin) for wave in map(part, phases)]
-    return torch.stack([each - window * each.sum() for each in filters])[:, None]

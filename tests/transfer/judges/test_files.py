@@ -10,7 +10,7 @@ from transfer.judges.panel import DESCRIPTIONS, Panel
 @pytest.fixture
 def panel(cpu):
     """Judges without a network."""
-    return Panel(networks=(), styles={}, contents={}, notes=(), device=cpu)
+    return Panel(cpu)
 
 
 def test_a_finished_picture_is_judged_beside_the_content_with_marks(pictures, panel, cpu, capsys):

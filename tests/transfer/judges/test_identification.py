@@ -9,6 +9,7 @@ from transfer.judges.identification import (
     CONTENT_RANK_LAYOUT,
     GRAM,
     LP,
+    SPREADS,
     STYLE,
     STYLE_MARGIN_GRAM,
     STYLE_MARGIN_LP,
@@ -20,6 +21,7 @@ from transfer.judges.identification import (
     local_patterns,
     margin_of,
     rank_of,
+    standard_margin,
     style_verdict,
     vote_shares,
 )
@@ -156,13 +158,16 @@ def test_each_measure_looks_at_its_own_scores():
     }
 
 
-def test_the_verdict_leaves_out_margins_that_failed(monkeypatch):
-    values = {
-        f"judge/style_margin/{kind}": value for kind, value in {"lp@a": 0.5, "gram@a": 0.125, "lp@b": 0.25}.items()
-    }
-    others = {"judge/style_margin/recoloured@a": 9.0, "judge/style_rank/lp@a": 9.0, "judge/lp@a": 9.0}
-    trusted = {"judge/style_margin/lp@a": True, "judge/style_margin/gram@a": False}  # nothing is known of the third
+def test_patches_and_grams_weigh_by_their_spread():
+    votes, grams = {"style": 0.25, "noise": 0.75}, {"style": 0.5, "noise": 0.25}
+    lp, gram = (SPREADS[measure.name] for measure in (STYLE_MARGIN_LP, STYLE_MARGIN_GRAM))
+    assert standard_margin(votes, grams) == pytest.approx((-0.5 / lp + 0.25 / gram) / 2)
+
+
+def test_judges_that_failed_their_test_do_not_vote(monkeypatch):
+    values = {"judge/style@a": 0.5, "judge/style@b": 0.125, "judge/style@c": 0.25}
+    trusted = {"judge/style@a": True, "judge/style@b": False}  # nothing is known of the third
     monkeypatch.setattr(identification, "is_trusted", trusted.get)
-    assert style_verdict({**values, **others}) == (0.5 + 0.25) / 2
+    assert style_verdict(values) == (0.5 + 0.25) / 2
     monkeypatch.setattr(identification, "is_trusted", lambda name: False)
-    assert STYLE.function({**values, **others}) == pytest.approx((0.5 + 0.125 + 0.25) / 3)
+    assert STYLE.function(values) == pytest.approx((0.5 + 0.125 + 0.25) / 3)

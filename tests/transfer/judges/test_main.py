@@ -13,7 +13,7 @@ QUICK = ("--device", "cpu", "--precision", "fp32", "--quiet")
 
 @pytest.fixture(autouse=True)
 def judges_without_network(monkeypatch, cpu):
-    alone = panel.Panel(networks=(), styles={}, contents={}, notes=("no network judges",), device=cpu)
+    alone = panel.Panel(cpu, absent=("vgg19",))
     monkeypatch.setattr(panel, "load_panel", lambda specs, device: alone)
     return alone
 
@@ -22,7 +22,7 @@ def test_finished_pictures_are_judged(pictures, call_command, capsys):
     boat, waves = pictures / "content" / "boat.png", pictures / "style" / "waves.jpg"
     assert call_command(main, boat, "--content", boat, "--style", waves, *QUICK) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "note: no network judges"
+    assert lines[0] == "note: vgg19 painted, so it does not judge"
     assert lines[1].endswith("(the content)            boat.png")
     assert any(line.startswith("judge/colour!") for line in lines)
 

@@ -39,7 +39,7 @@ def judges():
 @pytest.fixture(scope="module")
 def alone():
     """Judges without a network."""
-    return Panel(networks=(), styles={}, contents={}, notes=(), device=CPU)
+    return Panel(CPU)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_values_are_those_of_the_measures(judges, of_style):
         assert measure.range[0] - 1e-5 <= of_style[measure.name] <= measure.range[1] + 1e-5, measure.name
         assert measure.source
     assert {key for key in MEASURE_KEYS if key.startswith("judge/")} <= set(of_style)
-    assert {name.partition("@")[2] for name in of_style if "@" in name} == {"carried"}
+    assert {name.partition("@")[2] for name in of_style if "@" in name} == {"gabor", "carried-judge", "carried"}
 
 
 def test_values_without_a_network_are_those_of_the_measures_alone(of_noise, content, style):
@@ -136,17 +136,14 @@ def test_other_styles_are_candidates_and_the_own_one_is_not(judges, content, sty
 
 def test_painter_does_not_judge():
     own = load_panel(["vgg11@random", "vgg11@random:1"], painter=parse_backbone("vgg11@random"), device=CPU)
-    assert [network.label for network in own.networks] == ["vgg11-random1"]
+    assert [eye.label for eye in own.beside] == ["vgg11-random1"]
+    assert own.absent == ("vgg11-random0",)
     assert own.notes == ("vgg11-random0 painted, so it does not judge",)
-    none = load_panel(["carried"], painter=parse_backbone("carried"), device=CPU)
-    assert none.networks == ()
-    assert "no network is left that did not paint" in none.notes[-1]
-    assert "judge/style" not in [measure.name for measure in none.measures]
 
 
 def test_default_judges_need_no_network_access(monkeypatch):
     monkeypatch.setattr("transfer.judges.networks.local_specs", lambda: {"mine": parse_backbone("vgg11@random")})
-    assert [network.label for network in load_panel(device=CPU).networks] == ["mine"]
+    assert [eye.label for eye in load_panel(device=CPU).beside] == ["mine"]
 
 
 def test_too_small_a_picture(judges, content, style):

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nstkit.measure import Aspect, Measure
 from transfer.judges.artefacts import GUARDS
-from transfer.judges.identification import STYLE
 from transfer.judges.trust import Validity, ranked
 from transfer.judges.validation.auc import Groups, auc, auc_by_kind, interval, overall, rank_correlation
 from transfer.judges.validation.cases import KINDS, Case, Question
@@ -51,10 +50,8 @@ def is_asked(name: str, case: Case, partial: Mapping[str, Collection[str]] = Map
         case: about which. Not about what the judge's own network painted; guards about what they guard against.
         partial: labels of the judging networks that are the painter's own, by the painter's label.
     """
-    if labels := partial.get(case.painter):
-        network = name.partition("@")[2]
-        if network in labels or name == STYLE.name:  # the mean over the networks
-            return False
+    if name.partition("@")[2] in partial.get(case.painter, ()):
+        return False
     if name not in GUARD_NAMES or case.expected("artefacts") is not False:
         return True
     return name in KINDS[case.kind].guards

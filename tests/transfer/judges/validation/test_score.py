@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nstkit.measure import Measure
-from transfer.judges.network_judge import NetworkJudge
+from transfer.judges.eye_judge import EyeJudge
 from transfer.judges.panel import Panel
 from transfer.judges.trust import LEAST_PAIRS
 from transfer.judges.validation.cases import Case
@@ -46,7 +46,7 @@ def validity_of(cases, judge):
 
 def test_each_judge_is_asked_about_what_it_was_always_asked_about(backbone, cpu):
     weights = {"relu1_1": torch.ones(1)}  # so that there is LPIPS
-    panel = Panel((NetworkJudge("net", backbone, weights),), styles={}, contents={}, notes=(), device=cpu)
+    panel = Panel(cpu, fixed=(EyeJudge("net", backbone, weights),))
     asked = {
         "style": "style style_margin/lp style_rank/lp style_margin/gram style_rank/gram style_margin/recoloured "
         "lp gram colour colour_histogram texture gabor",
@@ -129,7 +129,7 @@ def test_no_network_judges_its_own_painting():
         name: is_asked(name, painted, partial)
         for name in ("judge/lp@vgg19", "judge/lp@carried", "judge/style", "judge/texture")
     }
-    assert asked == {"judge/lp@vgg19": False, "judge/lp@carried": True, "judge/style": False, "judge/texture": True}
+    assert asked == {"judge/lp@vgg19": False, "judge/lp@carried": True, "judge/style": True, "judge/texture": True}
     values = judge_cases(FakePanel(measure("judge/lp@vgg19")), [painted], partial)
     assert math.isnan(values["judge/lp@vgg19"][0])
 

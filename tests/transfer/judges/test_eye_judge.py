@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from transfer.judges.candidates import altered_contents, style_frauds
+from transfer.judges.candidates import altered_contents, judged_pair, style_frauds
 from transfer.judges.content import CFSD, self_similarity_distance
-from transfer.judges.network_judge import NETWORK_MEASURES, NetworkJudge, Rival
+from transfer.judges.eye_judge import EYE_MEASURES, EyeJudge, Rival
 from transfer.judges.perceptual import LPIPS, perceptual_distance
 
 
@@ -16,20 +16,21 @@ def picture(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
 
 
 PICTURE, CONTENT, STYLE = picture(0), picture(1), picture(2, 64, 48)
+PAIR = judged_pair(CONTENT, STYLE)
 
 
 @pytest.fixture
 def judge(backbone):
-    return NetworkJudge("tiny", backbone)
+    return EyeJudge("tiny", backbone)
 
 
 @pytest.fixture
 def evidence(judge):
-    return judge.look(PICTURE, CONTENT, STYLE, {}, {})
+    return judge.look(PICTURE, PAIR, {}, {})
 
 
 def test_taps_are_chosen_by_their_strides(judge):
-    strides = {name: judge.backbone.taps[name].stride for name in judge.taps}
+    strides = {name: judge.eye.taps[name].stride for name in judge.taps}
     assert {name: strides[name] for name in judge.style_taps} == {
         "relu1_1": 1,
         "relu2_1": 2,
@@ -42,14 +43,14 @@ def test_taps_are_chosen_by_their_strides(judge):
 
 def test_deep_taps_are_taken_where_there_are_no_others(backbone):
     backbone.style_taps = ("relu5_1",)
-    judge = NetworkJudge("deep", backbone)
+    judge = EyeJudge("deep", backbone)
     assert judge.style_taps == judge.patch_taps == ["relu5_1"]
     assert judge.layout_tap == judge.self_similarity_tap == "relu5_1"
 
 
 def test_values_are_those_of_the_measures_of_what_was_seen(judge, evidence):
-    values = judge.judge(PICTURE, CONTENT, STYLE, {}, {})
-    assert values == {f"{measure.name}@tiny": measure.function(evidence) for measure in NETWORK_MEASURES}
+    values = judge.judge(PICTURE, PAIR, {}, {})
+    assert values == {f"{measure.name}@tiny": measure.function(evidence) for measure in EYE_MEASURES}
     assert list(values) == [measure.name for measure in judge.measures]
 
 
@@ -64,20 +65,20 @@ def test_candidates_are_the_pair_and_its_frauds(evidence):
 
 def test_rivals_are_candidates_and_looked_at_once(judge, monkeypatch):
     rivals = {"other": Rival(picture(3), "one"), "again": Rival(picture(3), "one")}
-    first = judge.look(PICTURE, CONTENT, STYLE, rivals, rivals)
+    first = judge.look(PICTURE, PAIR, rivals, rivals)
     assert {"style other", "style again"} < set(first.votes)
     assert {"content other", "content again"} < set(first.layout_scores)
     seen = []
-    features = judge.backbone.features
-    monkeypatch.setattr(judge.backbone, "features", lambda image, taps: seen.append(image) or features(image, taps))
-    second = judge.look(PICTURE, CONTENT, STYLE, rivals, rivals)
+    features = judge.eye.features
+    monkeypatch.setattr(judge.eye, "features", lambda image, taps: seen.append(image) or features(image, taps))
+    second = judge.look(PICTURE, PAIR, rivals, rivals)
     assert not any(image is rivals[name].picture for image in seen for name in rivals)
     assert second.layout_scores == first.layout_scores
     assert second.gram_scores == first.gram_scores
 
 
 def test_distances_to_the_content_are_of_its_own_features(judge, evidence):
-    ours, target = (judge.backbone.features(image, judge.taps) for image in (PICTURE, CONTENT))
+    ours, target = (judge.eye.features(image, judge.taps) for image in (PICTURE, CONTENT))
     tap = judge.self_similarity_tap
     assert CFSD.function(evidence) == pytest.approx(self_similarity_distance(ours[tap], target[tap]))
 
@@ -85,13 +86,13 @@ def test_distances_to_the_content_are_of_its_own_features(judge, evidence):
 def test_lpips_only_where_the_network_has_weights_for_it(judge, backbone):
     assert LPIPS.name not in {measure.name.partition("@")[0] for measure in judge.measures}
     weights = {"relu2_1": torch.linspace(0, 1, backbone.taps["relu2_1"].channels)}
-    learned = NetworkJudge("tiny", backbone, weights)
-    values = learned.judge(PICTURE, CONTENT, STYLE, {}, {})
+    learned = EyeJudge("tiny", backbone, weights)
+    values = learned.judge(PICTURE, PAIR, {}, {})
     assert list(values)[-1] == "judge/lpips@tiny"
     ours, target = (backbone.features(image, weights) for image in (PICTURE, CONTENT))
     assert values["judge/lpips@tiny"] == pytest.approx(perceptual_distance(ours, target, weights))
 
 
 def test_measures_keep_all_but_their_names(judge):
-    for measure, named in zip(NETWORK_MEASURES, judge.measures, strict=True):
+    for measure, named in zip(EYE_MEASURES, judge.measures, strict=True):
         assert dataclasses.replace(named, name=measure.name) == measure
