@@ -8,6 +8,7 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.memory import Demand, free_memory_bytes, process_bytes
 from nstkit.rehearsal import rehearse
 from nstkit.settings import known
+from transfer.painting.canvas import MARGIN_PX
 from transfer.painting.loop import paint
 from transfer.painting.pyramid import plan_scales
 from transfer.painting.scene import Scene
@@ -73,7 +74,9 @@ def cautious_bytes(content: Size | None, style: Size | None, settings: PaintSett
 
 def _bytes_a_pair(size: Size | None, settings: PaintSettings) -> int:
     """Return what L-BFGS keeps of a step: the step and the change of the gradient, each float32 of 3 channels."""
-    return 2 * 4 * 3 * math.prod(known(size)) if settings.optimization.optimizer == "lbfgs" else 0
+    margin_px = MARGIN_PX if settings.optimization.canvas == "fourier" else 0
+    values = math.prod(side + margin_px for side in known(size))
+    return 2 * 4 * 3 * values if settings.optimization.optimizer == "lbfgs" else 0
 
 
 def _steps_of_last_scale(size: Size | None, settings: PaintSettings) -> int:
