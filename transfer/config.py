@@ -41,6 +41,9 @@ class PictureSettings(Settings):
     """Also write the result here: a picture file, or a folder where there are several results."""
     size: Annotated[int, Interval(ge=32, le=LONGEST_PX)] = 512
     """Longer side of the result and of the style [px]."""
+    crop_rim: Annotated[bool, OnlyWith("mode", ("transfer", "texture"))] = False
+    """Cut off the rim of a style picture (paper, bare canvas or a line around a scan), which would become a frame of
+    the result. A rim that is found is named either way."""
 
     def __post_init__(self) -> None:
         """Refuse a picture that the mode does not use."""

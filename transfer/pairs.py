@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from nstkit.files import check_writable
 from nstkit.names import distinct, fit_name
 from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
+from nstkit.pictures.rim import find_rim
 from nstkit.pictures.sizes import scaled_size
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
@@ -98,7 +100,11 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     if pictures.mode != "texture":
         contents = {**read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
-        styles = {**read_by_name(pictures.style, pictures.size)} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+        found = {
+            name: without_rim(picture, name, pictures.crop_rim)
+            for name, picture in read_by_name(pictures.style, pictures.size).items()
+        }
+        styles = {**found} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     pairs = [
         Pair(content_name, style_name, content, style, start)
         for content_name, content in contents.items()
@@ -132,6 +138,22 @@ def read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:
     files = list_pictures(paths)
     names = distinct(path.stem for path in files)
     return {name: read_picture(path, size_px) for name, path in zip(names, files, strict=True)}
+
+
+def without_rim(picture: Image.Image, name: str, is_cropped: bool) -> Image.Image:
+    """Return a style picture with the rim of a scan cut off, or as it is; say in one line what rim there is."""
+    rim = find_rim(picture)
+    if not rim:
+        return picture
+    if is_cropped:
+        print(f"style:   {name}: a rim of {rim} is cut off")
+        return rim.crop(picture)
+    warnings.warn(
+        f"style {name} has a rim, {rim} of {picture.width} x {picture.height} px, which colours the edges of what is "
+        f"painted. --crop-rim cuts it off.",
+        stacklevel=2,
+    )
+    return picture
 
 
 def check_outputs(out: Path | None, labels: Sequence[str], pairs: Sequence[Pair], inputs: Iterable[Path]) -> None:

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from PIL import ImageOps
 
 from nstkit.errors import UserError
 from transfer import pairs as pairs_module
@@ -49,6 +50,17 @@ def test_names_that_no_table_could_hold_are_escaped(tmp_path, draw_picture):
     for name in (os.fsdecode(b"caf\xe9.png"), "a\x1b[2J.png", "A.png", "a.jpg"):
         draw_picture((40, 40)).save(tmp_path / name)
     assert set(read_by_name([tmp_path], 40)) == {"caf\\udce9", "a\\x1b[2J", "A", "a~2"}
+
+
+def test_rim_of_a_style_is_named_and_cut_off_on_request(pictures, tmp_path, draw_picture, capsys):
+    ImageOps.expand(draw_picture((300, 200)), 4, "white").save(tmp_path / "scan.png")
+    chosen = PictureSettings(content=(pictures / "content" / "boat.png",), style=(tmp_path / "scan.png",))
+    with pytest.warns(UserWarning, match=r"style scan has a rim, 5 px on the left, .*--crop-rim cuts it off"):
+        (pair,) = read_pairs(chosen, "content")
+    assert pair.style.size == (308, 208)
+    (pair,) = read_pairs(chosen.changed(crop_rim=True), "content")
+    assert pair.style.size == (298, 198)
+    assert "scan: a rim of 5 px on the left, 5 px at the top" in capsys.readouterr().out
 
 
 def test_nothing_given_is_the_sample_pair(pictures, monkeypatch):

@@ -3,12 +3,12 @@
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from nstkit.errors import UserError
 from transfer.painting.scene import Scene, resize
-from transfer.painting.settings import START_PICTURES, CanvasKind
+from transfer.painting.settings import MARGIN_PX, START_PICTURES, CanvasKind
 
 # Root of the covariance of colours in natural photographs, one row a colour; its largest column has norm 1.
 # Source: Olah, Mordvintsev, Schubert 2017, "Feature visualization" (the constants of their library, lucid).
@@ -54,26 +54,57 @@ class FourierCanvas:
     Each frequency has the weight 1 / frequency that it has in photographs, so that a step changes coarse and fine
     structure alike, where a step of the pixels is mostly noise.
 
+    A spectrum is periodic: the right edge is the neighbour of the left one, and gets its colours. So it holds a margin
+    below and on the right of the picture, which no loss sees and `image` cuts off. Measured on five pairs with the
+    carried network at 256 px, by how much more the outermost line differs from those 8 px behind it than lines inside
+    the picture do: +2 % without a margin, -5 % with 8 px, -9 % with 16, -10 % with 24, -9 % with 32, -11 % with 48.
+
     Source: Mordvintsev, Pezzotti, Schubert, Olah 2018, "Differentiable image parameterizations", section 3.
-    Differs: the weights have root mean square 1, so that a step means the same at every size.
+    Differs: the weights have root mean square 1, so that a step means the same at every size; the margin.
     """
 
     range: tuple[float, float] | None = None
 
-    def __init__(self, start: Float[Tensor, "1 3 h w"]) -> None:
+    def __init__(self, start: Float[Tensor, "1 3 h w"], margin_px: int = MARGIN_PX) -> None:
         self._size = (start.shape[2], start.shape[3])
-        self._weights = _frequency_weights(*self._size).to(start)
+        wide = mirrored(start.detach(), margin_px)
+        self._wide = (wide.shape[2], wide.shape[3])
+        self._weights = _frequency_weights(*self._wide).to(start)
         self._colours = COLOURS.to(start)
-        logits = torch.logit(start.detach(), eps=DARKEST)
-        planes = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._colours), logits)
+        planes = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._colours), torch.logit(wide, eps=DARKEST))
         spectrum = torch.view_as_real(torch.fft.rfft2(planes, norm="ortho"))
         self.parameters = (spectrum / self._weights).contiguous().requires_grad_(True)
 
     def image(self) -> Float[Tensor, "1 3 h w"]:
-        """Return the picture of the spectrum."""
+        """Return the picture of the spectrum, without the margin."""
         spectrum = torch.view_as_complex((self.parameters * self._weights).contiguous())
-        planes = torch.fft.irfft2(spectrum, s=self._size, norm="ortho")
+        planes = torch.fft.irfft2(spectrum, s=self._wide, norm="ortho")[..., : self._size[0], : self._size[1]]
         return torch.einsum("ij,bjhw->bihw", self._colours, planes).sigmoid()
+
+
+def mirrored(image: Float[Tensor, "b c h w"], margin_px: int) -> Float[Tensor, "b c h2 w2"]:
+    """Return pictures with `margin_px` more below and on the right.
+
+    The first half mirrors what lies before it, the other what lies behind the opposite edge, so that at neither edge a
+    periodic picture jumps.
+
+    Example:
+        >>> mirrored(torch.tensor([[[[1.0, 2.0, 3.0]]]]), 4)[0, 0, 0]
+        tensor([1., 2., 3., 3., 2., 2., 1.])
+    """
+    for axis in (2, 3):
+        size = image.shape[axis]
+        after = torch.arange(margin_px - margin_px // 2)
+        before = torch.arange(margin_px // 2).flip(0)
+        places = torch.cat([torch.arange(size), size - 1 - _folded(after, size), _folded(before, size)])
+        image = image.index_select(axis, places.to(image.device))
+    return image
+
+
+def _folded(distances: Int64[Tensor, " n"], size: int) -> Int64[Tensor, " n"]:
+    """Return which place inside is seen so far outside the edge; what is narrower is mirrored to and fro."""
+    distances = distances % (2 * size)
+    return torch.minimum(distances, 2 * size - 1 - distances)
 
 
 def _frequency_weights(height: int, width: int) -> Float[Tensor, "1 1 h w2 1"]:

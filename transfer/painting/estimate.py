@@ -72,14 +72,14 @@ def painting_bytes(
     if tensors is None:
         return None
     remembered = min(optimization.history, _steps_of_last_scale(content or style, settings)) - REHEARSED_STEPS + 1
-    pair = bytes_a_pair(math.prod(known(content or style)), optimization)
+    pair = bytes_a_pair(known(content or style), optimization)
     return process_bytes(tensors + max(0, remembered) * pair)
 
 
 def cautious_bytes(content: Size | None, style: Size | None, settings: PaintSettings) -> int:
     """Return more than a painting takes with any network that is not gigantic [bytes]."""
     pixels = sum(size[0] * size[1] for size in (content, style) if size is not None)
-    pair = bytes_a_pair(math.prod(known(content or style)), settings.optimization)
+    pair = bytes_a_pair(known(content or style), settings.optimization)
     return pixels * CAUTIOUS_BYTES + settings.optimization.history * pair
 
 

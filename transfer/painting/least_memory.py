@@ -5,7 +5,7 @@ import math
 from nstkit.config import Device
 from nstkit.memory import Demand, free_memory_bytes, may_have_gpu
 from nstkit.settings import known
-from transfer.painting.settings import OptimizationSettings
+from transfer.painting.settings import MARGIN_PX, OptimizationSettings
 
 COLOUR_BYTES = 3 * 4  # of a pixel, float32
 CANVAS_COPIES = 4  # the parameters, the picture of them, and the gradient of each
@@ -24,12 +24,16 @@ def least_bytes(content: Size | None, style: Size | None, optimization: Optimiza
     canvas = math.prod(known(content or style))
     pictures = sum(math.prod(size) for size in (content, style) if size is not None)
     remembered = min(optimization.history, known(optimization.steps) // known(optimization.scales))
-    return (pictures + CANVAS_COPIES * canvas) * COLOUR_BYTES + remembered * bytes_a_pair(canvas, optimization)
+    return (pictures + CANVAS_COPIES * canvas) * COLOUR_BYTES + remembered * bytes_a_pair(
+        known(content or style), optimization
+    )
 
 
-def bytes_a_pair(pixels: int, optimization: OptimizationSettings) -> int:
-    """Return what L-BFGS keeps of a step on a canvas of so many pixels: the step and the change of the gradient."""
-    return 2 * COLOUR_BYTES * pixels if optimization.optimizer == "lbfgs" else 0
+def bytes_a_pair(size: Size, optimization: OptimizationSettings) -> int:
+    """Return what L-BFGS keeps of a step on a canvas of (height, width): the step and the change of the gradient."""
+    margin_px = MARGIN_PX if optimization.canvas == "fourier" else 0
+    values = math.prod(side + margin_px for side in size)
+    return 2 * COLOUR_BYTES * values if optimization.optimizer == "lbfgs" else 0
 
 
 def check_least_memory(

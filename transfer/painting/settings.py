@@ -27,6 +27,7 @@ OF_STYLE = OnlyWith("mode", ("transfer", "texture"))
 OF_LBFGS = OnlyWith("optimizer", ("lbfgs",))
 STEPS = 100
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
+MARGIN_PX = 16  # what a Fourier canvas holds beyond the picture, to the right and below
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
 
 WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total variation

@@ -106,7 +106,8 @@ def list_cells(config: StudyConfig) -> Iterator[Cell]:
 
 def read_grid_pairs(grid: GridSettings, size_px: int) -> list[Pair]:
     """Return the pairs that are painted at this longer side [px]; see `GridSettings.pairing`."""
-    pairs = read_pairs(PictureSettings(content=grid.content, style=grid.style, size=size_px), "content")
+    pictures = PictureSettings(content=grid.content, style=grid.style, size=size_px, crop_rim=grid.crop_rim)
+    pairs = read_pairs(pictures, "content")
     if grid.pairing == "all":
         return pairs
     contents = list(dict.fromkeys(pair.content_name for pair in pairs))

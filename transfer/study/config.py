@@ -40,6 +40,8 @@ class GridSettings(Settings):
     """all paints every content in every style; matched paints the first content in the first style, and so on."""
     size: tuple[Annotated[int, Interval(ge=32, le=LONGEST_PX)], ...] = (256,)
     """Longer side(s) of result and style [px]."""
+    crop_rim: bool = False
+    """Cut off the rim of a style picture, as in `python -m transfer`."""
     variant: tuple[str, ...] = ("default:",)
     """NAME: FLAGS, the flags being those of `python -m transfer` in which this variant differs."""
     style_weight: tuple[Annotated[float, LOSS_WEIGHTS], ...] = ()
@@ -99,7 +101,7 @@ class GridSettings(Settings):
 
 
 RESERVED = (  # settings of `python -m transfer` that are the study's own business
-    *("backbone", "content", "style", "out", "size", "mode", "list_taps", "arch"),
+    *("backbone", "content", "style", "out", "size", "crop_rim", "mode", "list_taps", "arch"),
     *JudgingSettings().flat(),
     *RunSettings().flat(),
 )

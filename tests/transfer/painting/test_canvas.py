@@ -7,7 +7,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from nstkit.errors import UserError
 from nstkit.pictures.tensors import to_tensor
-from transfer.painting.canvas import DARKEST, FourierCanvas, PixelCanvas, build_canvas, start_picture
+from transfer.painting.canvas import (
+    DARKEST,
+    MARGIN_PX,
+    FourierCanvas,
+    PixelCanvas,
+    build_canvas,
+    mirrored,
+    start_picture,
+)
 from transfer.painting.scene import Scene
 
 
@@ -142,7 +150,7 @@ def test_pixels_are_bounded_and_the_spectrum_is_not():
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 4), (4, 5), (3, 3)])
 def test_gradient_of_the_spectrum(size):
-    canvas = FourierCanvas(random_picture(size).double())
+    canvas = FourierCanvas(random_picture(size).double(), margin_px=3)
 
     def picture(parameters):
         canvas.parameters = parameters
@@ -153,7 +161,7 @@ def test_gradient_of_the_spectrum(size):
 
 def test_spectrum_by_numpy():
     start = random_picture((6, 9)).double()
-    canvas = FourierCanvas(start)
+    canvas = FourierCanvas(start, margin_px=0)
     values = np.clip(start[0].numpy(), DARKEST, 1 - DARKEST)
     logits = np.log(values / (1 - values))
     colours = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
@@ -176,3 +184,33 @@ def test_a_step_of_the_spectrum_moves_coarse_structure_more_than_fine(content):
             moved[name] = (canvas.image() - content).square().mean().sqrt().item()
             canvas.parameters[0, 0, 2, column, 0] -= 1
     assert moved["coarse"] > 3 * moved["fine"] > 0
+
+
+def move_the_left_column(canvas):
+    """Return the change of the picture by a step that brightens its left column, over that column's own."""
+    before = canvas.image()
+    (gradient,) = torch.autograd.grad(before[..., 0].sum(), canvas.parameters)
+    with torch.no_grad():
+        canvas.parameters.add_(0.01 * gradient)
+        change = (canvas.image() - before).mean(dim=(0, 1, 2))
+    return change / change[0]
+
+
+def test_opposite_edges_are_no_neighbours():
+    grey = torch.full((1, 3, 40, 60), 0.5)
+    periodic, change = (move_the_left_column(FourierCanvas(grey, margin_px=px)) for px in (0, MARGIN_PX))
+    torch.testing.assert_close(periodic[-1], periodic[1])  # of a spectrum alone they are
+    assert change[-1] < 0.5 * change[1]
+    assert change[-1] < 0.6 * periodic[-1]
+
+
+def test_margin_mirrors_both_edges():
+    picture = random_picture((5, 40))
+    wide = mirrored(picture, 7)
+    assert wide.shape == (1, 3, 12, 47)
+    assert torch.equal(wide[:, :, :5, :40], picture)
+    expected = np.pad(picture[0].numpy(), ((0, 0), (3, 4), (3, 4)), mode="symmetric")  # above and left lies behind
+    expected = np.roll(expected, (-3, -3), axis=(1, 2))
+    np.testing.assert_array_equal(wide[0].numpy(), expected)
+    assert mirrored(picture[:, :, :1, :2], 50).shape == (1, 3, 51, 52)  # wider than the picture itself
+    assert torch.equal(mirrored(picture, 0), picture)

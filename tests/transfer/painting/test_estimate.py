@@ -13,7 +13,7 @@ from transfer.painting import estimate, loop
 from transfer.painting.estimate import check_painting, painting_bytes
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
-from transfer.painting.settings import PaintSettings
+from transfer.painting.settings import MARGIN_PX, PaintSettings
 
 GIB = 2**30
 
@@ -26,8 +26,8 @@ def carried():
 
 @pytest.fixture(scope="module")
 def settings():
-    """Resolved ones of one scale."""
-    return PaintSettings.of(precision="fp32", scales=1).resolved()
+    """Resolved ones of one scale, on a canvas without a margin."""
+    return PaintSettings.of(precision="fp32", scales=1, canvas="pixels").resolved()
 
 
 def needed(backbone, settings, *size, style=None):
@@ -51,10 +51,18 @@ def test_all_that_takes_memory_is_seen(carried, settings):
     assert usual - half > 0.1 * (usual - 1.2 * 30 * 2 * 12 * 256**2)
 
 
+def test_a_margin_is_kept_by_lbfgs(carried, settings):
+    longer = settings.changed(history=90)
+    without = needed(carried, longer, 256, 256) - needed(carried, settings, 256, 256)
+    longer, settings = (each.changed(canvas="fourier") for each in (longer, settings))
+    with_margin = needed(carried, longer, 256, 256) - needed(carried, settings, 256, 256)
+    assert with_margin / without == pytest.approx((1 + MARGIN_PX / 256) ** 2, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "changes", [{"gauge": "canonical"}, {"smoothing": "softmax", "octaves": 2, "loss": "gatys"}, {"init": "x.png"},
                 {"jitter": 3, "optimizer": "adam", "average": 0.9}, {"equalize": "gradient", "line_search": "wolfe"},
-                {"canvas": "pixels", "optimizer": "sgd", "init": "noise", "normalize_gradients": True}]
+                {"canvas": "fourier", "optimizer": "sgd", "init": "noise", "normalize_gradients": True}]
 )  # fmt: skip
 def test_every_way_to_paint_can_be_estimated(carried, settings, changes):
     assert needed(carried, settings.changed(**changes), 64, 96, style=(96, 64)) > 0

@@ -6,7 +6,7 @@ from transfer.painting import least_memory
 from transfer.painting.least_memory import check_least_memory, least_bytes
 from transfer.painting.settings import OptimizationSettings
 
-LBFGS = OptimizationSettings(optimizer="lbfgs", steps=100, scales=1, history=30)
+LBFGS = OptimizationSettings(canvas="pixels", optimizer="lbfgs", steps=100, scales=1, history=30)
 
 
 def test_pictures_canvas_and_the_steps_that_lbfgs_remembers():
