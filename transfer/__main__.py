@@ -6,11 +6,12 @@ from pathlib import Path
 from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
 from transfer.config import EXAMPLES, TransferConfig
+from transfer.presets import PRESETS
 
 
 def main() -> None:
     """Parse, read the pictures, then one run for each backbone: load, paint every pair, judge, report."""
-    asked = parse(TransferConfig, "transfer", examples=EXAMPLES)
+    asked = parse(TransferConfig, "transfer", presets=PRESETS, examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit import hardware
     from nstkit.backbones.describe import taps_table
@@ -38,7 +39,7 @@ def main() -> None:
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
-        backbone.check_taps(config.losses.named_taps)
+        config.check_taps(backbone)
         if config.network.list_taps:
             print(taps_table(backbone, pairs[0].scene(config.pictures.size, device).frame))
             continue

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
@@ -15,6 +15,10 @@ from nstkit.settings import Settings
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
 from transfer.painting.settings import LossSettings, Mode, OptimizationSettings, PaintSettings
+from transfer.presets import PresetName
+
+if TYPE_CHECKING:
+    from nstkit.backbones.backbone import Backbone
 
 EXAMPLES = """
   python -m transfer                            # sample pictures, no download
@@ -22,7 +26,9 @@ EXAMPLES = """
   python -m transfer --content photos/ --style paintings/ --out results/ \\
       --backbone vgg19 resnet50.a1_in1k         # every pair, one run a network
   python -m transfer --mode texture --style painting.jpg --backbone vgg19
+  python -m transfer --preset gatys2016 --backbone vgg19@weights.safetensors
 """
+SIDES_PX = Interval(ge=32, le=LONGEST_PX)
 ABSENT: dict[Mode, str | None] = {"transfer": None, "texture": "content", "content": "style"}
 
 
@@ -39,8 +45,10 @@ class PictureSettings(Settings):
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     out: Path | None = None
     """Also write the result here: a picture file, or a folder where there are several results."""
-    size: Annotated[int, Interval(ge=32, le=LONGEST_PX)] = 512
+    size: Annotated[int, SIDES_PX, OnlyWith("rows", (None,))] = 512
     """Longer side of the result and of the style [px]."""
+    rows: Annotated[int | None, SIDES_PX] = None
+    """Height of the result and of the style [px], whatever their width comes to. None = what `--size` says."""
 
     def __post_init__(self) -> None:
         """Refuse a picture that the mode does not use."""
@@ -97,6 +105,14 @@ class JudgingSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransferRunSettings(RunSettings):
+    """How the command is run, where it computes and where its results go."""
+
+    preset: PresetName | None = None
+    """A paper's or a program's settings; each is described below. Flags and --config win over them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferConfig(CommandConfig):
     """Paint content pictures in the style of others and write RUNS_DIR/transfer/<run>/, with any network as the eye.
 
@@ -108,7 +124,7 @@ class TransferConfig(CommandConfig):
     losses: LossSettings = LossSettings()
     optimization: OptimizationSettings = OptimizationSettings()
     judging: JudgingSettings = JudgingSettings()
-    run: RunSettings = RunSettings()
+    run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:
         """Refuse a first canvas that the mode does not have."""
@@ -136,3 +152,12 @@ class TransferConfig(CommandConfig):
         """
         painting = self.painting.resolved(self.pictures.mode, self.pictures.size, patch_px)
         return self.changed(**painting.flat())
+
+    def check_taps(self, backbone: "Backbone") -> None:
+        """Raise `UserError` where a network lacks a layer that is named, or that the preset takes."""
+        try:
+            backbone.check_taps(self.losses.named_taps)
+        except UserError as error:
+            if self.run.preset is None:
+                raise
+            raise UserError(f"--preset {self.run.preset}: {error} Or give another --backbone.") from error

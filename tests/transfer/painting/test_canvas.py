@@ -133,6 +133,7 @@ def test_start_is_not_changed_by_the_canvas(kind, content):
 def test_pixels_are_bounded_and_the_spectrum_is_not():
     start = random_picture((6, 7))
     assert PixelCanvas(start).range == (0, 1)
+    assert PixelCanvas(start, 255.0).range == (0, 255)
     canvas = FourierCanvas(start)
     assert canvas.range is None
     with torch.no_grad():
@@ -176,3 +177,12 @@ def test_a_step_of_the_spectrum_moves_coarse_structure_more_than_fine(content):
             moved[name] = (canvas.image() - content).square().mean().sqrt().item()
             canvas.parameters[0, 0, 2, column, 0] -= 1
     assert moved["coarse"] > 3 * moved["fine"] > 0
+
+
+def test_pixels_up_to_255_show_the_same_picture_and_have_small_gradients():
+    start = random_picture((6, 7))
+    levels, unit = build_canvas("pixels", start, "0-255"), build_canvas("pixels", start)
+    assert torch.equal(levels.parameters, 255 * start)
+    torch.testing.assert_close(levels.image(), start)
+    gradients = [torch.autograd.grad(canvas.image().square().sum(), canvas.parameters)[0] for canvas in (levels, unit)]
+    torch.testing.assert_close(255 * gradients[0], gradients[1])
