@@ -33,7 +33,7 @@ class RunSettings(Settings):
     """How the command is run, where it computes and where its results go."""
 
     config: Path | None = None
-    """JSON or TOML file of settings; the config.json of a run will do. Flags given beside it win."""
+    """JSON or TOML file of settings, the config.json of a run, or a picture that was painted. Flags beside it win."""
     print_config: bool = False
     """Print the resolved settings as JSON and stop."""
     seed: Annotated[int, SEEDS] = 0

@@ -154,7 +154,7 @@ def stylize(
         arch: factory of a checkpoint that was made by one, package.module:function.
         preprocess: `own`, `imagenet` or `caffe` normalisation of the picture; like the next seven not with a loaded
             backbone, which has its own.
-        pooling: `max` (the network's own), `avg` or `l2`.
+        pooling: `max` (the network's own), `avg`, `plain-avg` or `l2`.
         padding: `zero` (the network's own), `replicate` or `reflect`.
         swap: TAP..TAP@SPEC, layers that get the weights of another backbone.
         mean: what weights of another program want subtracted from the channels, three values in their order and range.

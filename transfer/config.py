@@ -72,7 +72,8 @@ class NetworkSettings(Settings):
     preprocess: Preprocess = "own"
     """Normalisation of the picture: own is the network's; imagenet and caffe are there for experiments."""
     pooling: Pooling = "max"
-    """max leaves the network as it is; avg and l2 put average or root mean square pooling in place of max pooling."""
+    """max leaves the network as it is; avg and l2 put average or root mean square pooling in place of max pooling, at
+    the level of max pooling; plain-avg is the average as it is, which absolute losses of papers belong to."""
     padding: Padding = "zero"
     """zero leaves the network as it is; replicate and reflect continue the picture beyond its border."""
     swap: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ def gatys2016(given: Given) -> Values:
     """
     return {
         "backbone": ("vgg19",),
-        "pooling": "avg",
+        "pooling": "plain-avg",
         "gauge": "canonical",
         "loss": "gatys",
         "style_taps": GATYS_STYLE,
@@ -293,7 +293,7 @@ def gupta2019(given: Given) -> Values:
     style, content = POOLING_STAGES[family_of(given.get("backbone"), "gupta2019")]
     return {
         "backbone": ("vgg19",),
-        "pooling": "avg",
+        "pooling": "plain-avg",
         "loss": "keras",
         "style_taps": style,
         "content_taps": content,
