@@ -23,6 +23,7 @@ def main() -> None:
     from transfer.batch import check_memory, load_judges, paint_pairs
     from transfer.painting.format import fit_format
     from transfer.pairs import check_outputs, read_pairs
+    from transfer.sheet import Sheet
 
     specs = [parse_backbone(text) for text in asked.network.backbone]
     device = hardware.use_device(asked.run.device)
@@ -36,6 +37,7 @@ def main() -> None:
     pairs = read_pairs(config.pictures, config.optimization.init or "")
     pictures = (*config.pictures.content, *config.pictures.style, Path(config.optimization.init or ""))
     check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
+    sheet = Sheet(pairs) if len(specs) * len(pairs) > 1 else None
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
@@ -52,7 +54,7 @@ def main() -> None:
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
-            paint_pairs(run, backbone, pairs, fitted, device, panel)
+            paint_pairs(run, backbone, pairs, fitted, device, panel, sheet)
 
 
 if __name__ == "__main__":

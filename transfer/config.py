@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import LONGEST_PX
+from nstkit.annotations import COUNTS, LONGEST_PX
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
@@ -28,6 +28,7 @@ EXAMPLES = """
   python -m transfer --mode texture --style painting.jpg --backbone vgg19
   python -m transfer --preset gatys2016 --backbone vgg19@weights.safetensors
 """
+Animation = Literal["gif", "webp"]
 SIDES_PX = Interval(ge=32, le=LONGEST_PX)
 ABSENT: dict[Mode, str | None] = {"transfer": None, "texture": "content", "content": "style"}
 
@@ -44,7 +45,7 @@ class PictureSettings(Settings):
     style: tuple[Path, ...] = ()
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     out: Path | None = None
-    """Also write the result here: a picture file, or a folder where there are several results."""
+    """Also write the result here: a picture file, or a folder where there are several results. A TIFF has 16 bit."""
     size: Annotated[int, SIDES_PX, OnlyWith("rows", (None,))] = 512
     """Longer side of the result and of the style [px]."""
     rows: Annotated[int | None, SIDES_PX] = None
@@ -106,6 +107,16 @@ class JudgingSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputSettings(Settings):
+    """What is shown of the canvas on its way, in the run's images/."""
+
+    animation: Animation | None = None
+    """Also write how the picture came about, as an animation in this format. None = do not."""
+    preview_every: Annotated[int | None, COUNTS] = None
+    """Write the canvas into a file anew after every so many evaluations, until the result is there. None = do not."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferRunSettings(RunSettings):
     """How the command is run, where it computes and where its results go."""
 
@@ -125,6 +136,7 @@ class TransferConfig(CommandConfig):
     losses: LossSettings = LossSettings()
     optimization: OptimizationSettings = OptimizationSettings()
     judging: JudgingSettings = JudgingSettings()
+    output: OutputSettings = OutputSettings()
     run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:

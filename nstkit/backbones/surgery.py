@@ -19,8 +19,8 @@ LEVEL = {"avg": 1.5, "plain-avg": 1.0, "l2": 1.35}  # see `set_pooling`
 def set_pooling(network: nn.Module, kind: Pooling) -> nn.Module:
     """Replace every max pooling by an average or a root mean square of its windows, in place; return the network.
 
-    The result is multiplied by 1.5 or 1.35 (not that of `plain-avg`), so that activations keep their level through the network. Measured at
-    256 px on two photographs and a painting, the RMS of the maps over that with max pooling:
+    The result is multiplied by 1.5 or 1.35, that of `plain-avg` by 1: so activations keep their level through the
+    network. Measured at 256 px on two photographs and a painting, the RMS of the maps over that with max pooling:
 
     - ImageNet VGG19, relu5_1, average: 0.20 without a factor, 1.0 with 1.5, 3.2 with 2.0.
     - The same, root mean square: 0.31 without, 1.0 with 1.35, 1.8 with 1.56.

@@ -1,7 +1,7 @@
 """Pictures into whole files."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,27 @@ def save_picture(
         if picture_format in ("JPEG", "WEBP"):
             options |= {"quality": 95} | ({"subsampling": 0} if picture_format == "JPEG" else {})
         write_atomically(path, lambda file: shown.save(file, format=picture_format, **options))
+
+
+def save_animation(
+    frames: Sequence[Image.Image], path: Path, durations_ms: Sequence[int], texts: Mapping[str, str] | None = None
+) -> None:
+    """Write pictures of one size as an endless animation, atomically: GIF, which has 256 colours a frame, or WebP.
+
+    Args:
+        frames: at least one.
+        path: of the file.
+        durations_ms: how long each is shown.
+        texts: by name; they go into a WebP.
+
+    Raises:
+        UserError: for a place that cannot be written.
+    """
+    picture_format = Image.registered_extensions()[path.suffix.lower()]
+    options: dict[str, Any] = {"icc_profile": SRGB_ICC, "quality": 90, **save_options(picture_format, texts or {})}
+    shown = {"save_all": True, "append_images": frames[1:], "duration": list(durations_ms), "loop": 0}
+    with writing(path):
+        write_atomically(path, lambda file: frames[0].save(file, format=picture_format, **shown, **options))
 
 
 def as_16_bit(image: Float[Tensor, "1 3 h w"], texts: Mapping[str, str]) -> bytes:

@@ -110,10 +110,14 @@ def test_preset_paints(name, loss, call_command, checkpoint, pictures, tmp_path)
     words = ("--preset", name, "--backbone", checkpoint, "--runs-dir", tmp_path, "--run-name", "x")
     pair = ("--content", pictures / "content" / "boat.png", "--style", pictures / "style" / "dots.jpg")
     size = ("--rows", "40") if name == "balaji2021-sgd" else ("--size", "48")
-    taps = ("--content-taps", "relu4_2")
+    taps = ("--content-taps", "relu4_2", "--out", tmp_path / "x.tif", "--animation", "gif")
     assert call_command(main, *words, *pair, *TINY, *size, *taps) == 0
     settings = json.loads((tmp_path / "transfer" / "x" / "config.json").read_text())
     assert (settings["preset"], settings["given"]["preset"]) == (name, name)
     assert settings["loss"] == loss
+    again = read("--config", tmp_path / "x.tif")
+    assert {name: settings[name] for name in settings if name not in ("given", "environment")} == settings_of(again)
+    with Image.open(tmp_path / "transfer" / "x" / "images" / "boat-dots.gif") as film:
+        assert film.n_frames == 3
     with Image.open(tmp_path / "transfer" / "x" / "images" / "boat-dots.png") as picture:
         assert picture.size == ((50, 40) if "--rows" in size else (48, 38))

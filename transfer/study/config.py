@@ -15,7 +15,7 @@ from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import warn_of_unused
-from transfer.config import JudgingSettings, TransferConfig
+from transfer.config import JudgingSettings, OutputSettings, TransferConfig
 from transfer.presets import PRESETS
 
 Pairing = Literal["all", "matched"]
@@ -116,6 +116,7 @@ def preset_of(given: Mapping[str, Any], backbones: tuple[str, ...]) -> dict[str,
 RESERVED = (  # settings of `python -m transfer` that are the study's own business
     *("backbone", "content", "style", "out", "size", "rows", "mode", "list_taps", "arch"),
     *JudgingSettings().flat(),
+    *OutputSettings().flat(),
     *RunSettings().flat(),
 )
 
