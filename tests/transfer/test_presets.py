@@ -117,7 +117,6 @@ def test_preset_paints(name, loss, call_command, checkpoint, pictures, tmp_path)
     assert settings["loss"] == loss
     again = read("--config", tmp_path / "x.tif")
     assert {name: settings[name] for name in settings if name not in ("given", "environment")} == settings_of(again)
-    with Image.open(tmp_path / "transfer" / "x" / "images" / "boat-dots.gif") as film:
-        assert film.n_frames == 3
-    with Image.open(tmp_path / "transfer" / "x" / "images" / "boat-dots.png") as picture:
-        assert picture.size == ((50, 40) if "--rows" in size else (48, 38))
+    for suffix in ("png", "gif"):
+        with Image.open(tmp_path / "transfer" / "x" / "images" / f"boat-dots.{suffix}") as picture:
+            assert picture.size == ((50, 40) if "--rows" in size else (48, 38))
