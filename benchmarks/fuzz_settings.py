@@ -36,14 +36,16 @@ from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
 from nstkit.export import ExportConfig, check_target
 from nstkit.info import InfoConfig
+from nstkit.presets import Presets
 from nstkit.quality.config import QualityConfig
 from nstkit.settings import Settings, flag_of, leaves_of
 from train_backbone.config import TrainConfig
-from train_backbone.presets import PRESETS
+from train_backbone.presets import PRESETS as TRAINING_PRESETS
 from train_backbone.resume import find_finished, find_resumable
 from transfer.config import TransferConfig
 from transfer.judges.__main__ import with_picture_flag
 from transfer.judges.config import JudgesConfig
+from transfer.presets import PRESETS as PAINTING_PRESETS
 from transfer.study.config import StudyConfig
 
 LIMIT_S = 5
@@ -106,6 +108,7 @@ COMMANDS: dict[type[Settings], Callable[[Any], object]] = {
     InfoConfig: lambda config: config.file.exists(),
     ExportConfig: lambda config: check_target(config.to),
 }
+PRESETS: dict[type[Settings], Presets] = {TrainConfig: TRAINING_PRESETS, TransferConfig: PAINTING_PRESETS}
 
 
 class Cases:
@@ -253,7 +256,7 @@ def try_case(cls: type[Settings], words: list[str]) -> tuple[str, str]:
 
     def work() -> None:
         argv = with_picture_flag(words) if cls is JudgesConfig else words
-        COMMANDS[cls](parse(cls, "command", argv, presets=PRESETS if cls is TrainConfig else None))
+        COMMANDS[cls](parse(cls, "command", argv, presets=PRESETS.get(cls)))
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise Hang

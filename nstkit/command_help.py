@@ -16,18 +16,20 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from nstkit.annotations import is_group, is_list, plain_of
+from nstkit.presets import Presets, list_presets
 from nstkit.settings import Settings, hints_of
 
 KINDS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 
 
-def show_help(cls: type[Settings], command: str, examples: str = "") -> None:
+def show_help(cls: type[Settings], command: str, examples: str = "", presets: Presets | None = None) -> None:
     """Print the help of a command and leave with code 0.
 
     Args:
         cls: its settings.
         command: the module, for the usage line, such as `transfer`.
         examples: command lines, for the foot.
+        presets: for the foot too.
     """
     try:
         tyro.cli(
@@ -39,6 +41,8 @@ def show_help(cls: type[Settings], command: str, examples: str = "") -> None:
             registry=_registry(),
         )
     finally:
+        if presets:
+            print(f"\npresets:\n{list_presets(presets, shutil.get_terminal_size().columns)}")
         if examples:
             print(f"\nexamples:\n{examples.strip(chr(10))}")
 

@@ -8,7 +8,7 @@ what they come to is checked together, wherever a value comes from.
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,6 +18,7 @@ from nstkit.command_help import show_help
 from nstkit.command_line import HELP, is_positional, read_words
 from nstkit.errors import UserError
 from nstkit.names import check_name, is_utf8
+from nstkit.presets import Presets
 from nstkit.settings import Settings, flag_of, leaves_of
 from nstkit.settings_file import settings_in
 from nstkit.unused import defaults_of, warn_of_unused
@@ -32,7 +33,7 @@ class RunSettings(Settings):
     """How the command is run, where it computes and where its results go."""
 
     config: Path | None = None
-    """JSON or TOML file of settings; the config.json of a run will do. Flags given beside it win."""
+    """JSON or TOML file of settings, the config.json of a run, or a picture that was painted. Flags beside it win."""
     print_config: bool = False
     """Print the resolved settings as JSON and stop."""
     seed: Annotated[int, SEEDS] = 0
@@ -78,7 +79,7 @@ def parse(
     cls: type[Config],
     command: str,
     argv: Sequence[str] | None = None,
-    presets: Mapping[str, dict[str, Any]] | None = None,
+    presets: Presets | None = None,
     examples: str = "",
 ) -> Config:
     """Return the settings of a command line: flags beat `--config FILE`, which beats `--preset NAME`.
@@ -89,7 +90,7 @@ def parse(
         cls: the command's dataclass.
         command: the module, for the usage line, such as `transfer`.
         argv: the words after it. None = those of this process.
-        presets: settings by the preset's name.
+        presets: by their names; `--help` lists them.
         examples: command lines that `--help` shows at its foot.
 
     Raises:
@@ -98,13 +99,14 @@ def parse(
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if set(HELP) & set(argv):
-        show_help(cls, command, examples)
+        show_help(cls, command, examples, presets)
     typed = read_words(cls, argv)
     path = typed.get("config")
     aside = (*ABOUT_THE_CALL, *ABOUT_THE_RUN)
     filed = {} if path is None else settings_in(path_of(path), cls, aside=aside, given=typed)
-    preset = str({**filed, **typed}.get("preset"))
-    values = {**(presets or {}).get(preset, {}), **filed, **typed}  # an unknown name is refused with the rest
+    given = {**filed, **typed}
+    preset = (presets or {}).get(str(given.get("preset")))  # an unknown name is refused with the rest
+    values = {**(preset(given) if preset else {}), **given}
     needed = [name for name, default in defaults_of(cls).items() if default is dataclasses.MISSING]
     if missing := [name for name in needed if name not in values]:
         hints = leaves_of(cls)

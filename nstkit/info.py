@@ -1,4 +1,4 @@
-"""python -m nstkit.info FILE: what a checkpoint, an exported folder, or a weights file of another program holds.
+"""python -m nstkit.info FILE: what a checkpoint, an exported folder, weights of another program or a picture holds.
 
 Nothing that a file names is run, and no network is built.
 """
@@ -17,10 +17,12 @@ import tyro
 
 from nstkit.annotations import path_of
 from nstkit.config import as_typed, parse
+from nstkit.embedded import read_made_by
 from nstkit.errors import UserError, printable, run_command
 from nstkit.export import is_exported
 from nstkit.model_card import command, rounded
-from nstkit.settings import Settings
+from nstkit.settings import Settings, as_word
+from nstkit.settings_file import PICTURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +32,7 @@ EXAMPLES = """
   python -m nstkit.info carried                   # the backbone of the package; carried-judge is its judge
 """
 WIDTH = 110  # of a line on screen
+OFF: tuple[Any, ...] = (None, [], False)  # settings that say nothing of a picture
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 VGG_DEPTHS = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by their convolutions
@@ -56,10 +59,14 @@ DEEPEST = 4  # parts of a prefix
 
 @dataclass(frozen=True, kw_only=True)
 class InfoConfig(Settings):
-    """Say what a file holds: network, classes, input, taps, quality, training; of foreign weights the likely family."""
+    """Say what a file holds: network, classes, input, taps, quality, training; of foreign weights the likely family.
+
+    Of a picture that was painted, what it was painted with.
+    """
 
     file: Annotated[Path, tyro.conf.Positional]
-    """A checkpoint, a run folder, an exported folder, or weights (.pt, .pth, .ckpt, .safetensors); or `carried`."""
+    """A checkpoint, a run folder, an exported folder, or weights (.pt, .pth, .ckpt, .safetensors); `carried`; or a
+    picture that was painted (.png, .jpg, .webp, .tif)."""
     debug: bool = False
     """Show the traceback of an error."""
 
@@ -86,6 +93,8 @@ def describe(path: Path) -> dict[str, str]:
 
     path = {"carried": CARRIED, JUDGE_LABEL: CARRIED_JUDGE}.get(str(path)) or path_of(path)
     file = _weights_in(path)
+    if file.suffix.lower() in PICTURES:
+        return {"file": f"{file} ({_file_size(file)})", **_painted(read_made_by(file), file)}
     content: Any = read_safetensors(file) if file.suffix == ".safetensors" else read_torch_file(file)
     header = {"file": f"{file} ({_file_size(file)})"}
     if file.suffix == ".safetensors" and is_exported(file.parent):
@@ -110,6 +119,22 @@ def _weights_in(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise UserError(f"{path}: this folder holds neither model.safetensors nor ckpt.pt. Give a weights file.")
+
+
+def _painted(made_by: dict[str, Any], file: Path) -> dict[str, str]:
+    """Return the lines of a picture that was painted, from what stands in it."""
+    settings, numbers = made_by["settings"], {}
+    for part in ("losses", "judges"):
+        values = made_by.get(part)
+        if isinstance(values, dict) and values:
+            numbers[part] = ", ".join(f"{name} {value}" for name, value in values.items())
+    return {
+        "kind": "picture with its settings inside",
+        "network": str(made_by.get("backbone", "not said")),
+        "settings": ", ".join(f"{name} {as_word(value)}" for name, value in settings.items() if value not in OFF),
+        **numbers,
+        "again": as_typed(f"python -m transfer --config {file}"),
+    }
 
 
 def _own(content: dict[str, Any], weights: "dict[str, Tensor]", path: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ from nstkit.files import clear_unfinished, write_atomically, writing
 from nstkit.folders import held, is_run, new_folder
 from nstkit.hardware import describe_environment
 from nstkit.pictures.save import save_picture
-from nstkit.pictures.tensors import shrink, to_picture
+from nstkit.pictures.tensors import shrink
 from nstkit.settings import known
 
 # TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs
@@ -162,7 +162,7 @@ class Run:
     def save_picture(self, name: str, picture: Image.Image | Tensor, texts: Mapping[str, str] | None = None) -> Path:
         """Write a picture at full size under `images/` and return its path."""
         path = self.folder / "images" / name
-        save_picture(to_picture(picture) if isinstance(picture, Tensor) else picture, path, texts)
+        save_picture(picture, path, texts)
         return path
 
     def show_text(self, tag: str, text: str, step: int = 0) -> None:

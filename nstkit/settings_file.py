@@ -1,4 +1,7 @@
-"""Settings read from a JSON or TOML file, in whichever of the usual encodings its editor wrote it. No torch here."""
+"""Settings read from a JSON or TOML file, in whichever of the usual encodings its editor wrote it, or out of a picture.
+
+No torch here.
+"""
 
 import json
 import tomllib
@@ -7,18 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from nstkit.annotations import is_group, marks_of
+from nstkit.embedded import read_made_by
 from nstkit.errors import UserError
 from nstkit.settings import Settings, as_word, checked_values, flag_of, hints_of, leaves_of
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")  # that may have settings inside
 NAMES_CODE = "names code"
 """Mark of an annotation: a value with a colon is code that is imported, so a file alone cannot give it."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings that a JSON or TOML file holds, or raise `UserError`.
+    """Return the settings that a JSON or TOML file or a picture of ours holds, or raise `UserError`.
 
     UTF-8 and UTF-16 are told apart by their first bytes, with a byte order mark or without, as JSON has it.
     """
+    if path.suffix.lower() in PICTURES and path.is_file():
+        try:
+            return read_made_by(path)["settings"]
+        except UserError as error:
+            raise UserError(f"--config {error}") from error
     try:
         raw = path.read_bytes()
         text = raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff")

@@ -14,7 +14,7 @@ from nstkit.errors import UserError
 from nstkit.settings import NotAllowed, Settings, as_word, flag_of
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
-from train_backbone.presets import Preset
+from train_backbone.presets import PresetName
 
 Schedule = Literal["plateau", "cosine", "onecycle"]
 Flip = Literal["random", "alternating"]
@@ -185,10 +185,8 @@ class ProgressSettings(Settings):
 class TrainRunSettings(RunSettings):
     """How the command is run, where it computes and where its results go."""
 
-    preset: Preset | None = None
-    """Settings that go together. Flags and --config win over them. cpu trains 20 epochs on two cores, fast 30 epochs on
-    one GPU. no-bn is for a VGG19 without batch norm, caltech101 for that data set at 128 px. altaha2023 follows that
-    paper."""
+    preset: PresetName | None = None
+    """Settings that go together; each is described below. Flags and --config win over them."""
     compile: bool = False
     """Compile the network with torch.compile, which takes a minute at first and makes the steps faster."""
 

@@ -1,14 +1,25 @@
-"""Settings that go together: `--preset NAME`."""
+"""Settings that go together: `--preset NAME`; see `nstkit.presets`."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-Preset = Literal["cpu", "fast", "no-bn", "caltech101", "altaha2023"]
+from nstkit.presets import Preset
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # A good VGG19 in about an hour on two cores.
-    "cpu": {"epochs": 20, "schedule": "onecycle", "weight_decay": 0.2},
-    # Few, large, cheap steps for one GPU. A plateau would spend its patience, so the rate follows one cycle.
-    "fast": {
+PresetName = Literal["cpu", "fast", "no-bn", "caltech101", "altaha2023"]
+Given = Mapping[str, Any]
+
+
+def cpu(given: Given) -> dict[str, Any]:
+    """A good VGG19 in about an hour on two cores, in 20 epochs."""
+    return {"epochs": 20, "schedule": "onecycle", "weight_decay": 0.2}
+
+
+def fast(given: Given) -> dict[str, Any]:
+    """Few, large, cheap steps for one GPU, 30 epochs.
+
+    A plateau would spend its patience, so the rate follows one cycle.
+    """
+    return {
         "epochs": 30,
         "batch_size": 1024,
         "schedule": "onecycle",
@@ -17,11 +28,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "label_smoothing": 0.2,
         "flip": "alternating",
         "compile": True,
-    },
-    # A plain VGG19 lives on a small rate, a long warm-up and unit variance at every layer from the first step on.
-    "no-bn": {"norm": "none", "init": "lsuv", "epochs": 200, "schedule": "cosine", "warmup_epochs": 5.0},
-    # Few and larger pictures: strong augmentation, many epochs.
-    "caltech101": {
+    }
+
+
+def no_bn(given: Given) -> dict[str, Any]:
+    """A VGG19 without batch norm: a small rate, a long warm-up, unit variance at every layer from the first step on."""
+    return {"norm": "none", "init": "lsuv", "epochs": 200, "schedule": "cosine", "warmup_epochs": 5.0}
+
+
+def caltech101(given: Given) -> dict[str, Any]:
+    """Caltech101 at 128 px: few and larger pictures, strong augmentation, many epochs."""
+    return {
         "dataset": "caltech101",
         "image_size": 128,
         "epochs": 300,
@@ -32,14 +49,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         "trivial_augment": True,
         "cutmix": 1.0,
         "erasing": 0.25,
-    },
-    # AlTaha and others 2023, "Style Transfer": VGG19 with adaptive pooling and three linear layers with dropout,
-    # Kaiming initialisation, cross-entropy, mixed precision, AdamW at 0.001, ReduceLROnPlateau, 20 epochs, official
-    # split, resizing and augmentation. Left open there: norm (none is mentioned), the decay (torch's 0.01 here), the
-    # batch size (128), the patience (torch's 10), what the plateau watches (held-out pictures, as ever here), the size
-    # of the pictures (32 px) and which augmentation (crop and flip). Nothing is said of warm-up, clipping, averaging
-    # and smoothing, so there is none, and a network that dies is left to itself.
-    "altaha2023": {
+    }
+
+
+def altaha2023(given: Given) -> dict[str, Any]:
+    """AlTaha and others 2023, "Style Transfer": their VGG19, whose painting half is a preset of `python -m transfer`.
+
+    From the paper: VGG19 with adaptive pooling and three linear layers with dropout, Kaiming initialisation,
+    cross-entropy, mixed precision, AdamW at 0.001, ReduceLROnPlateau, 20 epochs, official split, resizing and
+    augmentation.
+
+    Left open there: norm (none is mentioned), the decay (torch's 0.01 here), the batch size (128), the patience
+    (torch's 10), what the plateau watches (held-out pictures, as ever here), the size of the pictures (32 px) and which
+    augmentation (crop and flip). Nothing is said of warm-up, clipping, averaging and smoothing, so there is none, and a
+    network that dies is left to itself.
+    """
+    return {
         "norm": "none",
         "head": "fc4096",
         "init": "kaiming",
@@ -53,5 +78,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema": 0.0,
         "label_smoothing": 0.0,
         "retries": 0,
-    },
+    }
+
+
+PRESETS: dict[str, Preset] = {
+    "cpu": cpu,
+    "fast": fast,
+    "no-bn": no_bn,
+    "caltech101": caltech101,
+    "altaha2023": altaha2023,
 }

@@ -11,11 +11,12 @@ from nstkit.names import distinct
 from transfer.config import EXAMPLES, TransferConfig
 from transfer.painting.least_memory import check_least_memory
 from transfer.pairs import check_outputs, largest_sizes, read_pairs
+from transfer.presets import PRESETS
 
 
 def main() -> None:
     """Parse, read the pictures, then one run for each backbone: load, paint every pair, judge, report."""
-    asked = parse(TransferConfig, "transfer", examples=EXAMPLES)
+    asked = parse(TransferConfig, "transfer", presets=PRESETS, examples=EXAMPLES)
     specs = [parse_backbone(text) for text in asked.network.backbone]
     if asked.run.print_config:
         print_settings(asked)
@@ -35,14 +36,16 @@ def main() -> None:
     from nstkit.runs import open_run
     from transfer.batch import check_memory, load_judges, paint_pairs
     from transfer.painting.format import fit_format
+    from transfer.sheet import Sheet
 
     device = hardware.use_device(asked.run.device)
     given, asked = asked, asked.changed(device=device.type)
     config = asked.resolved()
+    sheet = Sheet(pairs) if len(specs) * len(pairs) > 1 else None
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
-        backbone.check_taps(config.losses.named_taps)
+        config.check_taps(backbone)
         if config.network.list_taps:
             print(taps_table(backbone, pairs[0].scene(config.pictures.size, device).frame))
             continue
@@ -55,7 +58,7 @@ def main() -> None:
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
-            paint_pairs(run, backbone, pairs, fitted, device, panel)
+            paint_pairs(run, backbone, pairs, fitted, device, panel, sheet)
 
 
 def print_settings(asked: TransferConfig) -> None:

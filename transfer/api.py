@@ -34,6 +34,7 @@ from transfer.painting.settings import (
     Mode,
     Optimizer,
     PaintSettings,
+    PixelRange,
     Smoothing,
 )
 from transfer.pairs import read_start
@@ -66,9 +67,14 @@ def stylize(
     tolerance: float = 0.0,
     scales: int | None = None,
     canvas: CanvasKind = "fourier",
+    pixel_range: PixelRange = "0-1",
     optimizer: Optimizer | None = None,
     lr: float | None = None,
     lr_decay: float = 1.0,
+    lr_decay_steps: int = 1,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    epsilon: float = 1e-8,
     history: int = 30,
     line_search: LineSearch = "backtrack",
     average: float = 0.0,
@@ -120,17 +126,22 @@ def stylize(
         scales: sizes painted one after the other, each twice the one before. None = 1 up to 768 px, one more for each
             doubling, and two more for a texture.
         canvas: `fourier` (the spectrum of decorrelated colours) or `pixels`.
+        pixel_range: `0-1` or `0-255`: of the numbers of a canvas of pixels, to which `lr` belongs.
         optimizer: `lbfgs`, `adam`, `nadam` or `sgd`. None = lbfgs, and with jitter adam.
         lr: step size. None = what suits optimizer and canvas.
-        lr_decay: factor on the step size after every evaluation; not for lbfgs.
+        lr_decay: factor by which the step size falls; not for lbfgs.
+        lr_decay_steps: evaluations over which it falls by that factor.
+        beta1: of adam and nadam, decay of the mean of gradients.
+        beta2: likewise of their squares.
+        epsilon: what they add to the root of that mean.
         history: steps that lbfgs remembers.
         line_search: of lbfgs, `backtrack` or `wolfe`.
         average: decay of a running mean over the canvases, in [0, 1); 0 = the best canvas is the result.
         jitter: largest shift of the canvas in each evaluation [px]. None = the side of the network's patches, or 0.
-        loss: `relative` (scale-free), `gatys` or `neural-style`.
-        content_weight: 0 or more. None = that of the loss: 1 (relative), 1 (gatys), 5 (neural-style).
-        style_weight: 0 or more. None = 10 (relative), 1000 (gatys), 100 (neural-style).
-        tv_weight: of total variation, 0 or more. None = 3 (relative), 0 (gatys), 0.001 (neural-style).
+        loss: `relative` (scale-free), `gatys`, `neural-style`, `keras` or `tensorflow`.
+        content_weight: 0 or more. None = that of the loss, see `transfer.painting.settings.WEIGHTS`.
+        style_weight: likewise; 10 for the relative loss.
+        tv_weight: likewise, of total variation.
         content_taps: layers that content is taken from, each NAME or NAME=WEIGHT. None given = the network's default.
         style_taps: layers that style is taken from, written in the same way.
         octaves: sizes at which every loss is taken at once.
@@ -143,7 +154,7 @@ def stylize(
         arch: factory of a checkpoint that was made by one, package.module:function.
         preprocess: `own`, `imagenet` or `caffe` normalisation of the picture; like the next seven not with a loaded
             backbone, which has its own.
-        pooling: `max` (the network's own), `avg` or `l2`.
+        pooling: `max` (the network's own), `avg`, `plain-avg` or `l2`.
         padding: `zero` (the network's own), `replicate` or `reflect`.
         swap: TAP..TAP@SPEC, layers that get the weights of another backbone.
         mean: what weights of another program want subtracted from the channels, three values in their order and range.

@@ -18,6 +18,7 @@ from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, read_by_name
 from transfer.report import Reporter, judges_line
+from transfer.sheet import Sheet
 
 
 def paint_pairs(
@@ -27,6 +28,7 @@ def paint_pairs(
     config: TransferConfig,
     device: torch.device,
     panel: Panel | None,
+    sheet: Sheet | None = None,
 ) -> list[Path]:
     """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths.
 
@@ -37,10 +39,11 @@ def paint_pairs(
         config: resolved settings.
         device: where to paint.
         panel: who judges the pictures; None for nobody.
+        sheet: takes the pictures, beside those of other networks; None for a single one.
     """
     paths = []
     with Interruption() as asked:
-        reporter = Reporter(run, backbone, config, len(pairs), asked)
+        reporter = Reporter(run, backbone, config, len(pairs), asked, sheet)
         try:
             for pair in pairs:
                 scene = pair.scene(config.pictures.size, device)

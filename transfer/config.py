@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import LONGEST_PX
+from nstkit.annotations import COUNTS, LONGEST_PX
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
@@ -15,6 +15,10 @@ from nstkit.settings import Settings
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
 from transfer.painting.settings import LossSettings, Mode, OptimizationSettings, PaintSettings
+from transfer.presets import PresetName
+
+if TYPE_CHECKING:
+    from nstkit.backbones.backbone import Backbone
 
 EXAMPLES = """
   python -m transfer                            # sample pictures, no download
@@ -22,7 +26,10 @@ EXAMPLES = """
   python -m transfer --content photos/ --style paintings/ --out results/ \\
       --backbone vgg19 resnet50.a1_in1k         # every pair, one run a network
   python -m transfer --mode texture --style painting.jpg --backbone vgg19
+  python -m transfer --preset gatys2016 --backbone vgg19@weights.safetensors
 """
+Animation = Literal["gif", "webp"]
+SIDES_PX = Interval(ge=32, le=LONGEST_PX)
 ABSENT: dict[Mode, str | None] = {"transfer": None, "texture": "content", "content": "style"}
 
 
@@ -38,9 +45,11 @@ class PictureSettings(Settings):
     style: tuple[Path, ...] = ()
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     out: Path | None = None
-    """Also write the result here: a picture file, or a folder where there are several results."""
-    size: Annotated[int, Interval(ge=32, le=LONGEST_PX)] = 512
+    """Also write the result here: a picture file, or a folder where there are several results. A TIFF has 16 bit."""
+    size: Annotated[int, SIDES_PX, OnlyWith("rows", (None,))] = 512
     """Longer side of the result and of the style [px]."""
+    rows: Annotated[int | None, SIDES_PX] = None
+    """Height of the result and of the style [px], whatever their width comes to. None = what `--size` says."""
     crop_rim: Annotated[bool, OnlyWith("mode", ("transfer", "texture"))] = False
     """Cut off the rim of a style picture (paper, bare canvas or a line around a scan), which would become a frame of
     the result. A rim that is found is named either way."""
@@ -67,7 +76,8 @@ class NetworkSettings(Settings):
     preprocess: Preprocess = "own"
     """Normalisation of the picture: own is the network's; imagenet and caffe are there for experiments."""
     pooling: Pooling = "max"
-    """max leaves the network as it is; avg and l2 put average or root mean square pooling in place of max pooling."""
+    """max leaves the network as it is; avg and l2 put average or root mean square pooling in place of max pooling, at
+    the level of max pooling; plain-avg is the average as it is, which absolute losses of papers belong to."""
     padding: Padding = "zero"
     """zero leaves the network as it is; replicate and reflect continue the picture beyond its border."""
     swap: tuple[str, ...] = ()
@@ -101,6 +111,24 @@ class JudgingSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputSettings(Settings):
+    """What is shown of the canvas on its way, in the run's images/."""
+
+    animation: Animation | None = None
+    """Also write how the picture came about, as an animation in this format. None = do not."""
+    preview_every: Annotated[int | None, COUNTS] = None
+    """Write the canvas into a file anew after every so many evaluations, until the result is there. None = do not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferRunSettings(RunSettings):
+    """How the command is run, where it computes and where its results go."""
+
+    preset: PresetName | None = None
+    """A paper's or a program's settings; each is described below. Flags and --config win over them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferConfig(CommandConfig):
     """Paint content pictures in the style of others and write RUNS_DIR/transfer/<run>/, with any network as the eye.
 
@@ -112,7 +140,8 @@ class TransferConfig(CommandConfig):
     losses: LossSettings = LossSettings()
     optimization: OptimizationSettings = OptimizationSettings()
     judging: JudgingSettings = JudgingSettings()
-    run: RunSettings = RunSettings()
+    output: OutputSettings = OutputSettings()
+    run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:
         """Refuse a first canvas that the mode does not have."""
@@ -140,3 +169,12 @@ class TransferConfig(CommandConfig):
         """
         painting = self.painting.resolved(self.pictures.mode, self.pictures.size, patch_px)
         return self.changed(**painting.flat())
+
+    def check_taps(self, backbone: "Backbone") -> None:
+        """Raise `UserError` where a network lacks a layer that is named, or that the preset takes."""
+        try:
+            backbone.check_taps(self.losses.named_taps)
+        except UserError as error:
+            if self.run.preset is None:
+                raise
+            raise UserError(f"--preset {self.run.preset}: {error} Or give another --backbone.") from error

@@ -18,7 +18,7 @@ from nstkit.names import distinct, fit_name
 from nstkit.pictures.kinds import SAVED, list_pictures
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.rim import find_rim
-from nstkit.pictures.sizes import scaled_size
+from nstkit.pictures.sizes import scale_picture, scaled_size
 from nstkit.sample import sample_content, sample_style
 from transfer.config import PictureSettings
 from transfer.painting.settings import START_PICTURES, Mode, mode_of
@@ -36,7 +36,8 @@ class Pair:
     """One content picture, one style picture, and the name of what is painted from them.
 
     A texture has no content, a picture painted from content alone has no style: None and an empty name. No picture is
-    larger than it is needed: a batch may have hundreds, of 24 million pixels each.
+    larger than it is needed: a batch may have hundreds, of 24 million pixels each. With `rows` that is the height of
+    every picture [px], whatever longer side is asked for.
     """
 
     content_name: str
@@ -45,6 +46,7 @@ class Pair:
     style: Image.Image | None
     start: Image.Image | None = None
     own_name: str | None = None
+    rows: int | None = None
 
     @property
     def name(self) -> str:
@@ -59,10 +61,14 @@ class Pair:
     def sizes(self, size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """Return (height, width) of content and style at a longer side [px], None for the one that there is not."""
         content, style = (
-            None if picture is None else scaled_size(picture.height, picture.width, size_px)
+            None if picture is None else scaled_size(picture.height, picture.width, self.longer_px(picture, size_px))
             for picture in (self.content, self.style)
         )
         return content, style
+
+    def longer_px(self, picture: Image.Image, size_px: int) -> int:
+        """Return the longer side at which a picture is painted where `size_px` is asked for [px]."""
+        return size_px if self.rows is None else longer_side(picture, self.rows)
 
     def scene(self, size_px: int, device: "torch.device") -> "Scene":
         """Return the pictures at a longer side [px], on a device; the first canvas at its own size."""
@@ -70,7 +76,8 @@ class Pair:
         from transfer.painting.scene import Scene
 
         content, style = (
-            None if picture is None else to_tensor(picture, size_px) for picture in (self.content, self.style)
+            None if picture is None else to_tensor(picture, self.longer_px(picture, size_px))
+            for picture in (self.content, self.style)
         )
         start = None if self.start is None else to_tensor(self.start)
         return Scene(content, style, start).to(device)
@@ -94,19 +101,20 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     Raises:
         UserError: for a picture, `--init` among them, that is missing or not readable.
     """
-    start = read_start(init, pictures.size)
+    size_px, rows = pictures.size, pictures.rows
+    start = read_start(init, rows or size_px)
     contents: dict[str, Image.Image | None] = {"": None}
     styles: dict[str, Image.Image | None] = {"": None}
     if pictures.mode != "texture":
-        contents = {**read_by_name(pictures.content, pictures.size)} or {"sample-photo": sample_content()}
+        contents = {**read_by_name(pictures.content, size_px, rows)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
         found = {
             name: without_rim(picture, name, pictures.crop_rim)
-            for name, picture in read_by_name(pictures.style, pictures.size).items()
+            for name, picture in read_by_name(pictures.style, size_px, rows).items()
         }
         styles = {**found} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
     pairs = [
-        Pair(content_name, style_name, content, style, start)
+        Pair(content_name, style_name, content, style, start, rows=rows)
         for content_name, content in contents.items()
         for style_name, style in styles.items()
     ]
@@ -133,11 +141,29 @@ def read_start(init: str, size_px: int) -> Image.Image | None:
     return read_picture(path, 2 * size_px)
 
 
-def read_by_name(paths: Iterable[Path], size_px: int) -> dict[str, Image.Image]:
-    """Return the pictures by file name without suffix; of two that share it, the second gets a number."""
+def read_by_name(paths: Iterable[Path], size_px: int, rows: int | None = None) -> dict[str, Image.Image]:
+    """Return the pictures by file name without suffix; of two that share it, the second gets a number.
+
+    Args:
+        paths: files, or folders of them.
+        size_px: longer side that larger ones are scaled down to [px].
+        rows: height that they are scaled down to in its place [px].
+    """
     files = list_pictures(paths)
     names = distinct(path.stem for path in files)
-    return {name: read_picture(path, size_px) for name, path in zip(names, files, strict=True)}
+    return {name: _read(path, size_px, rows) for name, path in zip(names, files, strict=True)}
+
+
+def _read(path: Path, size_px: int, rows: int | None) -> Image.Image:
+    if rows is None:
+        return read_picture(path, size_px)
+    picture = read_picture(path)
+    return picture if picture.height <= rows else scale_picture(picture, longer_side(picture, rows))
+
+
+def longer_side(picture: Image.Image, rows: int) -> int:
+    """Return the longer side of a picture that is scaled to a height of `rows` [px]."""
+    return max(rows, round(picture.width * rows / picture.height))
 
 
 def without_rim(picture: Image.Image, name: str, is_cropped: bool) -> Image.Image:

@@ -24,6 +24,8 @@ from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
 from transfer.painting.settings import STEPS, UNLIMITED_STEPS
 from transfer.pairs import Pair, output_path
+from transfer.progress import Progress
+from transfer.sheet import Sheet
 
 SHEET_PX = 1280  # longer side of a sheet in TensorBoard
 SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the step: most changes early
@@ -36,8 +38,16 @@ class Reporter:
     """
 
     def __init__(
-        self, run: Run, backbone: Backbone, config: TransferConfig, pair_count: int, interruption: Interruption
+        self,
+        run: Run,
+        backbone: Backbone,
+        config: TransferConfig,
+        pair_count: int,
+        interruption: Interruption,
+        sheet: Sheet | None = None,
     ) -> None:
+        """Take what all pairs share; `sheet` is that of the whole command, None where it would hold one picture."""
+        self._sheet = sheet
         self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
         self._interruption = interruption
         steps = known(config.optimization.steps)
@@ -52,6 +62,7 @@ class Reporter:
             for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
                     self._run.show_picture(tag, picture)
+        self._progress = Progress(self._run, pair.name, self._config.output)
         is_hidden = True if self._config.run.quiet else None  # None = where the screen is no terminal
         self._bar = tqdm(total=self._total, desc=pair.name, unit="eval", disable=is_hidden)
 
@@ -61,6 +72,7 @@ class Reporter:
         if step.number in self._snapshots:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
             self._run.flush()
+        self._progress.step(step)
         kind = "content" if self._config.pictures.mode == "content" else "style"
         self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
         self._bar.update()
@@ -70,14 +82,16 @@ class Reporter:
     def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
         """Save a painting with its settings inside; return the picture's path."""
         self._bar.close()
-        picture = to_picture(painting.image)
         about = {"backbone": self._backbone.label, "settings": settings_of(self._config), "judges": judged}
         texts = {"Software": "nstkit", "nstkit": json.dumps({**about, "losses": painting.scalars})}
-        path = self._run.save_picture(f"{pair.name}.png", picture, texts)
+        path = self._run.save_picture(f"{pair.name}.png", painting.image, texts)
+        self._progress.end(painting, texts)
         out = self._config.pictures.out
         if out is not None:
             path = output_path(out, self._backbone.label, pair)
-            save_picture(picture, path, texts)
+            save_picture(painting.image, path, texts)
+        if self._sheet is not None:
+            self._sheet.add(to_picture(painting.image), self._backbone.label, pair.name)
         self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
         if painting.facts:
             facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
@@ -100,7 +114,11 @@ class Reporter:
             self._run.show_picture(tag, to_tensor(sheet), longer_px=SHEET_PX)
 
     def close(self) -> None:
-        """Write this run's row of the table: medians over its pairs."""
+        """Write the sheet so far, and this run's row of the table: medians over its pairs."""
+        if self._sheet is not None:
+            sheet = self._sheet.draw()
+            save_picture(sheet, self._run.folder / "sheet.png")
+            self._run.show_picture("image/sheet", to_tensor(sheet), longer_px=SHEET_PX)
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:

@@ -19,7 +19,7 @@ Arch = Literal["vgg11", "vgg13", "vgg16", "vgg19"]
 Norm = Literal["batch", "none"]
 Init = Literal["kaiming", "kaiming-fan-in", "lsuv", "xavier", "default"]
 Head = Literal["gap", "fc4096"]
-Pooling = Literal["max", "avg", "l2"]
+Pooling = Literal["max", "avg", "plain-avg", "l2"]
 Padding = Literal["zero", "replicate", "reflect"]
 Preprocess = Literal["own", "imagenet", "caffe"]
 

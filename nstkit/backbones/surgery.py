@@ -13,14 +13,14 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.normalisation import CAFFE, IMAGENET, Normalisation
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 
-LEVEL = {"avg": 1.5, "l2": 1.35}  # see `set_pooling`
+LEVEL = {"avg": 1.5, "plain-avg": 1.0, "l2": 1.35}  # see `set_pooling`
 
 
 def set_pooling(network: nn.Module, kind: Pooling) -> nn.Module:
     """Replace every max pooling by an average or a root mean square of its windows, in place; return the network.
 
-    The result is multiplied by 1.5 or 1.35, so that activations keep their level through the network. Measured at
-    256 px on two photographs and a painting, the RMS of the maps over that with max pooling:
+    The result is multiplied by 1.5 or 1.35, that of `plain-avg` by 1: so activations keep their level through the
+    network. Measured at 256 px on two photographs and a painting, the RMS of the maps over that with max pooling:
 
     - ImageNet VGG19, relu5_1, average: 0.20 without a factor, 1.0 with 1.5, 3.2 with 2.0.
     - The same, root mean square: 0.31 without, 1.0 with 1.35, 1.8 with 1.56.
@@ -129,7 +129,7 @@ class RescaledPool(nn.Module):
     What lies outside the map counts in no window.
     """
 
-    def __init__(self, pool: nn.MaxPool2d, kind: Literal["avg", "l2"]) -> None:
+    def __init__(self, pool: nn.MaxPool2d, kind: Literal["avg", "plain-avg", "l2"]) -> None:
         super().__init__()
         self.kind = kind
         self.kernel, self.padding = _pair(pool.kernel_size), _pair(pool.padding)
@@ -140,7 +140,7 @@ class RescaledPool(nn.Module):
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c _ _"]:
         """Return the pooled maps, (B, C, H', W') as the max pooling's own."""
-        if self.kind == "avg":
+        if self.kind != "l2":
             return self.scale * self._average(maps)
         wide = maps.float()  # squares leave float16
         # Without the least value the slope of the root at 0 would be infinite, and times 0 not a number.

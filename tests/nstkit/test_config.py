@@ -118,7 +118,20 @@ def test_none_empty_tuple_and_true_come_back(tmp_path):
     assert config == Demo(files=Files(taps=()), run=DemoRun(config=path))
 
 
-PRESETS = {"quick": {"size": 64, "taps": ("x", "y"), "is_fast": False}, "large": {"size": 2048, "rate": 0.5}}
+def _quick(given):
+    """Be quick."""
+    return {"size": 64, "taps": ("x", "y"), "is_fast": False}
+
+
+def _large(given):
+    """Take your time, and the more the larger the picture is, which is more than one line of a screen holds.
+
+    Which are not shown.
+    """
+    return {"size": 2048, "rate": 0.25 if given.get("mode") == "two" else 0.5}
+
+
+PRESETS = {"quick": _quick, "large": _large}
 
 
 def _preset_demo(*words):
@@ -132,6 +145,23 @@ def test_preset_stands_below_the_file_and_the_flags(tmp_path):
     path = _write(tmp_path / "settings.json", {"size": 100, "rate": 0.25})
     config = _preset_demo("--is-fast", "--preset=quick", "--config", path)
     assert (config.work, config.files) == (Work(size=100, rate=0.25), Files(taps=("x", "y")))
+
+
+def test_preset_sees_what_is_given_beside_it(tmp_path):
+    assert _preset_demo("--preset", "large").work == Work(size=2048, rate=0.5)
+    assert _preset_demo("--preset", "large", "--mode", "two").work == Work(size=2048, rate=0.25, mode="two")
+    path = _write(tmp_path / "settings.json", {"preset": "large", "mode": "two"})
+    assert _preset_demo("--config", path).work.rate == 0.25
+
+
+def test_help_says_one_thing_of_each_preset(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        _preset_demo("--help")
+    shown = capsys.readouterr().out
+    assert "\n  quick  Be quick.\n  large  Take your time, and the more the larger" in shown
+    assert "Which are not shown" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_the_last_preset_holds_and_the_command_lines_beats_the_files(tmp_path):

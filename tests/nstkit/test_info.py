@@ -1,6 +1,7 @@
 """What a file holds is said as it is, nothing that it names is run, and a bad file is one line."""
 
 import contextlib
+import json
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ from nstkit.checkpoint import FORMAT, write_checkpoint
 from nstkit.errors import UserError
 from nstkit.export import export
 from nstkit.info import describe, guess_family, main
+from nstkit.pictures.save import save_picture
 
 
 def _words(path, monkeypatch, capsys):
@@ -257,3 +259,23 @@ def test_deep_json_beside_weights_is_one_line(tmp_path, make_content, small_vgg,
     (tmp_path / "out" / "config.json").write_text('{"nstkit": ' + "[" * 200_000 + "]" * 200_000 + "}")
     with user_error("out: not a whole exported backbone"):
         describe(tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_picture_that_was_painted_says_what_with(tmp_path, suffix):
+    made_by = {"backbone": "vgg19", "settings": {"steps": 7, "out": None, "content": ["a b.png"], "loss": "gatys"}}
+    made_by |= {"losses": {"loss/style": 0.25}, "judges": {}}
+    path = tmp_path / f"a{suffix}"
+    save_picture(torch.zeros(1, 3, 8, 8), path, {"nstkit": json.dumps(made_by)})
+    found = describe(path)
+    assert found["kind"] == "picture with its settings inside"
+    assert (found["network"], found["losses"]) == ("vgg19", "loss/style 0.25")
+    assert found["settings"] == "steps 7, content 'a b.png', loss gatys"
+    assert found["again"].endswith(f"python -m transfer --config {path}")
+    assert "judges" not in found
+
+
+def test_picture_that_says_nothing_is_one_line(tmp_path):
+    save_picture(torch.zeros(1, 3, 8, 8), tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: no picture with its settings inside"):
+        describe(tmp_path / "a.png")

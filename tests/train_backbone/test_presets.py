@@ -8,7 +8,7 @@ import pytest
 from nstkit.config import parse, settings_of
 from nstkit.errors import UserError
 from train_backbone.config import TrainConfig
-from train_backbone.presets import PRESETS, Preset
+from train_backbone.presets import PRESETS, PresetName
 
 
 def read(*words):
@@ -16,13 +16,13 @@ def read(*words):
 
 
 def test_every_name_has_its_settings():
-    assert set(get_args(Preset)) == set(PRESETS)
+    assert set(get_args(PresetName)) == set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_is_what_it_says_and_the_defaults_for_the_rest(name):
     config = read("--preset", name)
-    assert config == TrainConfig.of(preset=name, **PRESETS[name])
+    assert config == TrainConfig.of(preset=name, **PRESETS[name]({}))
     resolved = config.resolved(350).flat()
     assert resolved["max_steps"] == 350 * config.recipe.epochs
     assert None not in [resolved[open_one] for open_one in ("lr", "patience", "ema", "init")]

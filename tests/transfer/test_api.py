@@ -136,7 +136,7 @@ WRONG = {  # settings by the message; each is what somebody typed
     "--mode textur (transfer, texture, content; did you mean 'texture'?)": {"mode": "textur"},
     "--padding mirror (zero, replicate, reflect)": {"padding": "mirror"},
     "--equalize grad (none, loss, gradient; did you mean 'gradient'?)": {"equalize": "grad"},
-    "--loss gaty (relative, gatys, neural-style; did you mean 'gatys'?)": {"loss": "gaty"},
+    "--loss gaty (relative, gatys, neural-style, keras, tensorflow; did you mean 'gatys'?)": {"loss": "gaty"},
     "--device gpu (auto, cuda, mps, cpu": {"device": "gpu"},
     "--precision half (auto, fp32, bf16, fp16": {"precision": "half"},
     "--steps 2.5 (a whole number)": {"steps": 2.5},

@@ -134,6 +134,13 @@ def test_training_and_painting_stand_in_one_table(one_pair, trained_run, read_ro
     assert (painting.settings["content"], painting.settings["style"]) == ("boat", "dots")
 
 
+def test_several_pairs_are_on_a_sheet_in_the_folder_and_in_tensorboard(four_pairs, read_events):
+    with Image.open(four_pairs / "sheet.png") as sheet:
+        size = sheet.size
+    (shown,) = read_events(four_pairs).Images("image/sheet")
+    assert (shown.width, shown.height) == size
+
+
 def test_several_pairs_are_one_row_of_medians(four_pairs, read_row, read_events):
     rows = read_results(four_pairs)
     pairs = [(row["content"], row["style"]) for row in rows]

@@ -180,3 +180,16 @@ def test_scene_has_the_pictures_at_one_size_and_the_start_at_its_own(cpu, draw_p
         (1, 3, 7, 9),
     ]
     assert Pair("", "dots", None, draw_picture((20, 40))).scene(48, cpu).mode == "texture"
+
+
+@pytest.mark.parametrize("size", [(90, 60), (61, 97), (64, 64), (301, 40), (50, 33)])
+def test_rows_are_the_height_of_content_and_style_whatever_their_width(size, draw_picture, tmp_path, cpu):
+    draw_picture(size).save(tmp_path / "content.png")
+    draw_picture((70, 50)).save(tmp_path / "style.png")
+    chosen = PictureSettings(content=(tmp_path / "content.png",), style=(tmp_path / "style.png",), rows=40)
+    (pair,) = read_pairs(chosen, "content")
+    scene = pair.scene(chosen.size, cpu)
+    assert scene.size == (40, round(40 * size[0] / size[1]))
+    assert scene.style.shape[2:] == (40, 56)
+    assert pair.sizes(chosen.size) == scene.sizes
+    assert max(pair.content.height, pair.style.height) <= 40  # not kept larger than it is painted

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nstkit.errors import UserError
 from transfer.painting.scene import Scene, resize
-from transfer.painting.settings import MARGIN_PX, START_PICTURES, CanvasKind
+from transfer.painting.settings import MARGIN_PX, START_PICTURES, WHITE, CanvasKind, PixelRange
 
 # Root of the covariance of colours in natural photographs, one row a colour; its largest column has norm 1.
 # Source: Olah, Mordvintsev, Schubert 2017, "Feature visualization" (the constants of their library, lucid).
@@ -36,16 +36,16 @@ class Canvas(Protocol):
 
 
 class PixelCanvas:
-    """The pixels themselves."""
+    """The pixels themselves, as numbers up to `white`."""
 
-    range: tuple[float, float] | None = (0.0, 1.0)
-
-    def __init__(self, start: Float[Tensor, "1 3 h w"]) -> None:
-        self.parameters = start.detach().clone().contiguous().requires_grad_(True)
+    def __init__(self, start: Float[Tensor, "1 3 h w"], white: float = 1.0) -> None:
+        self._white = white
+        self.range: tuple[float, float] | None = (0.0, white)
+        self.parameters = (start.detach() * white).contiguous().requires_grad_(True)
 
     def image(self) -> Float[Tensor, "1 3 h w"]:
-        """Return the parameters."""
-        return self.parameters
+        """Return the picture of the parameters."""
+        return self.parameters / self._white
 
 
 class FourierCanvas:
@@ -115,9 +115,15 @@ def _frequency_weights(height: int, width: int) -> Float[Tensor, "1 1 h w2 1"]:
     return (weights / weights.square().mean().sqrt())[None, None, :, :, None]
 
 
-def build_canvas(kind: CanvasKind, start: Float[Tensor, "1 3 h w"]) -> Canvas:
-    """Return a canvas that shows `start`, (1, 3, H, W) in [0, 1]."""
-    return PixelCanvas(start) if kind == "pixels" else FourierCanvas(start)
+def build_canvas(kind: CanvasKind, start: Float[Tensor, "1 3 h w"], pixel_range: PixelRange = "0-1") -> Canvas:
+    """Return a canvas that shows `start`, (1, 3, H, W) in [0, 1].
+
+    Args:
+        kind: of canvas.
+        start: the first picture.
+        pixel_range: of the numbers of a canvas of pixels.
+    """
+    return PixelCanvas(start, WHITE[pixel_range]) if kind == "pixels" else FourierCanvas(start)
 
 
 def start_picture(scene: Scene, init: str, seed: int, kind: CanvasKind = "pixels") -> Float[Tensor, "1 3 h w"]:

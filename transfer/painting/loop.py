@@ -97,7 +97,7 @@ def paint(
         kept = Kept(settings.optimization, steps_done)
         try:
             objective = Objective(backbone, small, settings.losses, settings.precision)
-            canvas = build_canvas(settings.optimization.canvas, image)
+            canvas = build_canvas(settings.optimization.canvas, image, settings.optimization.pixel_range)
             optimizer = build_optimizer(settings.optimization, canvas, optimizer)
             _optimize(objective, canvas, optimizer, settings, scale, kept, started, report)
         except KeyboardInterrupt:

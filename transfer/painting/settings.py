@@ -13,18 +13,21 @@ from nstkit.settings import Settings, as_word, flag_of
 from nstkit.unused import OnlyWith
 
 Mode = Literal["transfer", "texture", "content"]
-Loss = Literal["relative", "gatys", "neural-style"]
+Loss = Literal["relative", "gatys", "neural-style", "keras", "tensorflow"]
 Equalize = Literal["none", "loss", "gradient"]
 Gauge = Literal["raw", "canonical"]
 Smoothing = Literal["none", "softmax", "scale"]
 Optimizer = Literal["lbfgs", "adam", "nadam", "sgd"]
 LineSearch = Literal["backtrack", "wolfe"]
 CanvasKind = Literal["pixels", "fourier"]
+PixelRange = Literal["0-1", "0-255"]
 
 START_PICTURES = ("content", "style", "noise", "grey")
 OF_CONTENT = OnlyWith("mode", ("transfer", "content"))
 OF_STYLE = OnlyWith("mode", ("transfer", "texture"))
 OF_LBFGS = OnlyWith("optimizer", ("lbfgs",))
+OF_DESCENT = OnlyWith("optimizer", ("adam", "nadam", "sgd"))
+OF_ADAM = OnlyWith("optimizer", ("adam", "nadam"))
 STEPS = 100
 UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
 MARGIN_PX = 16  # what a Fourier canvas holds beyond the picture, to the right and below
@@ -34,7 +37,10 @@ WEIGHTS: dict[Loss, tuple[float, float, float]] = {  # content, style, total var
     "relative": (1.0, 10.0, 3.0),
     "gatys": (1.0, 1e3, 0.0),
     "neural-style": (5.0, 100.0, 1e-3),
+    "keras": (2.5e-8, 1e-6, 1e-6),
+    "tensorflow": (1e4, 1e-2, 30.0),
 }
+WHITE: dict[PixelRange, float] = {"0-1": 1.0, "0-255": 255.0}
 LR: dict[CanvasKind, dict[Optimizer, float | None]] = {  # that of sgd follows from the first gradient
     "pixels": {"lbfgs": 1.0, "adam": 0.02, "nadam": 0.02, "sgd": None},
     "fourier": {"lbfgs": 1.0, "adam": 0.05, "nadam": 0.05, "sgd": None},
@@ -82,14 +88,17 @@ class LossSettings(Settings):
     """What a good picture is: the layers that are compared, and how their distances become one loss."""
 
     loss: Loss = "relative"
-    """relative is scale-free, so that one set of weights serves all networks; gatys and neural-style compute what these
-    systems compute."""
+    """relative is scale-free, so that one set of weights serves all networks; the others compute what these systems
+    compute: gatys and neural-style, keras and tensorflow as in the examples of these libraries."""
     content_weight: Annotated[float | None, LOSS_WEIGHTS, OF_CONTENT] = None
-    """Weight of the content loss. None = 1 (relative), 1 (gatys), 5 (neural-style)."""
+    """Weight of the content loss. None = 1 (relative), 1 (gatys), 5 (neural-style), 2.5e-8 (keras), 1e4
+    (tensorflow)."""
     style_weight: Annotated[float | None, LOSS_WEIGHTS, OF_STYLE] = None
-    """Weight of the style loss. None = 10 (relative; 3 is gentle, 30 is strong), 1000 (gatys), 100 (neural-style)."""
+    """Weight of the style loss. None = 10 (relative; 3 is gentle, 30 is strong), 1000 (gatys), 100 (neural-style), 1e-6
+    (keras), 0.01 (tensorflow)."""
     tv_weight: Annotated[float | None, LOSS_WEIGHTS] = None
-    """Weight of total variation, which smooths the picture. None = 3 (relative), 0 (gatys), 0.001 (neural-style)."""
+    """Weight of total variation, which smooths the picture. None = 3 (relative), 0 (gatys), 0.001 (neural-style),
+    1e-6 (keras), 30 (tensorflow)."""
     content_taps: Annotated[tuple[str, ...], OF_CONTENT] = ()
     """Layers that content is taken from, each NAME or NAME=WEIGHT; see `--list-taps`. None given = the network's
     default."""
@@ -152,14 +161,26 @@ class OptimizationSettings(Settings):
     canvas: CanvasKind = "fourier"
     """fourier optimises the spectrum of decorrelated colours, which paints coarse and fine structure alike and no
     noise; pixels optimises the picture itself."""
+    pixel_range: Annotated[PixelRange, OnlyWith("canvas", ("pixels",))] = "0-1"
+    """Range of the numbers that are optimised, whatever the network takes: step sizes such as 5 or 100, which belong to
+    0-255, are noise in 0-1. The loss is the same in both."""
     optimizer: Optimizer | None = None
     """lbfgs is L-BFGS kept inside the range of colours; adam, nadam and sgd do not depend on the scale of the loss.
     None = lbfgs, and with jitter adam."""
     lr: Annotated[float | None, Interval(gt=0, le=1e12)] = None
-    """Step size. None = 1 for lbfgs (a factor on its own step), 0.02 for adam and nadam (in units of the range of
-    colours; 0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by 0.01."""
-    lr_decay: Annotated[float, Interval(gt=0, le=1), OnlyWith("optimizer", ("adam", "nadam", "sgd"))] = 1.0
-    """Factor on the step size of adam, nadam and sgd after every evaluation, such as 0.99."""
+    """Step size. None = 1 for lbfgs (a factor on its own step), 0.02 for adam and nadam (5.1 for a pixel range of
+    0-255; 0.05 for a fourier canvas), and for sgd one whose first step changes a pixel by a hundredth of the range."""
+    lr_decay: Annotated[float, Interval(gt=0, le=1), OF_DESCENT] = 1.0
+    """Factor by which the step size of adam, nadam and sgd falls, a little after every evaluation, such as 0.96."""
+    lr_decay_steps: Annotated[int, COUNTS, OF_DESCENT] = 1
+    """Evaluations over which it falls by that factor."""
+    beta1: Annotated[float, Interval(ge=0, lt=1), OF_ADAM] = 0.9
+    """Decay of the running mean of gradients of adam and nadam."""
+    beta2: Annotated[float, Interval(ge=0, lt=1), OF_ADAM] = 0.99
+    """Decay of the running mean of their squares."""
+    epsilon: Annotated[float, Interval(gt=0, le=1e6), OF_ADAM] = 1e-8
+    """What adam and nadam add to the root of that mean. Where it is not small beside the gradients, the scale of the
+    loss matters."""
     history: Annotated[int, Interval(ge=1, le=1000), OF_LBFGS] = 30
     """Pairs of steps and gradient differences that lbfgs remembers."""
     line_search: Annotated[LineSearch, OF_LBFGS] = "backtrack"
@@ -227,11 +248,18 @@ class PaintSettings(Settings):
             tv_weight=tv,
             jitter=jitter,
             optimizer=optimizer,
-            lr=optimization.lr or LR[optimization.canvas][optimizer],
+            lr=optimization.lr or default_lr(optimization.canvas, optimization.pixel_range, optimizer),
             steps=steps,
             scales=optimization.scales or min(steps, default_scales(mode, longer_px)),
             init=optimization.init or ("content" if mode == "transfer" else "noise"),
         )
+
+
+def default_lr(canvas: CanvasKind, pixel_range: PixelRange, optimizer: Optimizer) -> float | None:
+    """Return the step size that suits a canvas and an optimizer; None for sgd, whose first gradient says it."""
+    lr = LR[canvas][optimizer]
+    is_absolute = canvas == "pixels" and optimizer != "lbfgs"  # whose step is in the unit of its own estimate
+    return lr * WHITE[pixel_range] if lr is not None and is_absolute else lr
 
 
 def default_scales(mode: Mode, longer_px: int) -> int:

@@ -1,9 +1,10 @@
 """The settings of `python -m transfer.study`, the only place where its defaults stand. No torch here."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -14,7 +15,8 @@ from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import warn_of_unused
-from transfer.config import JudgingSettings, TransferConfig
+from transfer.config import JudgingSettings, OutputSettings, TransferConfig
+from transfer.presets import PRESETS
 
 Pairing = Literal["all", "matched"]
 
@@ -23,6 +25,7 @@ EXAMPLES = """
   python -m transfer.study --backbone a.pt b.pt --content photos/ \\
       --style paintings/ --style-weight 3 10 30 --run-name compared
   python -m transfer.study --variant "spectrum:" "pixels: --canvas pixels"
+  python -m transfer.study --backbone vgg19 --variant "ours:" "gatys: --preset gatys2016"
 """
 
 
@@ -92,7 +95,7 @@ class GridSettings(Settings):
                 given = read_words(TransferConfig, own_words)
                 if fixed := [flag_of(setting) for setting in given if setting in RESERVED]:
                     raise UserError(f"{', '.join(fixed)} cannot differ by variant. Leave it out there.")
-                variants[name] = TransferConfig.of(**{**shared, **given})
+                variants[name] = TransferConfig.of(**{**shared, **preset_of(given, self.backbone), **given})
             except UserError as error:
                 raise UserError(f"--variant {text}: {error}") from error
             table = variants[name].flat()
@@ -100,9 +103,22 @@ class GridSettings(Settings):
         return variants
 
 
+def preset_of(given: Mapping[str, Any], backbones: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the preset that a variant names sets, without what is the study's own business.
+
+    Args:
+        given: what the variant gives, by flat name.
+        backbones: the networks of the grid, on which the layers may depend.
+    """
+    preset = PRESETS.get(str(given.get("preset")))  # an unknown name is refused with the rest
+    settings = {} if preset is None else preset({**given, "backbone": backbones})
+    return {name: value for name, value in settings.items() if name not in RESERVED}
+
+
 RESERVED = (  # settings of `python -m transfer` that are the study's own business
-    *("backbone", "content", "style", "out", "size", "crop_rim", "mode", "list_taps", "arch"),
+    *("backbone", "content", "style", "out", "size", "rows", "crop_rim", "mode", "list_taps", "arch"),
     *JudgingSettings().flat(),
+    *OutputSettings().flat(),
     *RunSettings().flat(),
 )
 

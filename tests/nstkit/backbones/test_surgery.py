@@ -41,7 +41,7 @@ def maps():
 
 
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
-@pytest.mark.parametrize(("kind", "power"), [("avg", 1), ("l2", 2)])
+@pytest.mark.parametrize(("kind", "power"), [("avg", 1), ("plain-avg", 1), ("l2", 2)])
 def test_windows_are_those_of_the_max_pooling(pool, kind, power, maps):
     network = set_pooling(nn.Sequential(nn.Sequential(copy.deepcopy(pool))), kind)
     found = network(maps)

@@ -141,6 +141,7 @@ def test_start_is_not_changed_by_the_canvas(kind, content):
 def test_pixels_are_bounded_and_the_spectrum_is_not():
     start = random_picture((6, 7))
     assert PixelCanvas(start).range == (0, 1)
+    assert PixelCanvas(start, 255.0).range == (0, 255)
     canvas = FourierCanvas(start)
     assert canvas.range is None
     with torch.no_grad():
@@ -214,3 +215,12 @@ def test_margin_mirrors_both_edges():
     np.testing.assert_array_equal(wide[0].numpy(), expected)
     assert mirrored(picture[:, :, :1, :2], 50).shape == (1, 3, 51, 52)  # wider than the picture itself
     assert torch.equal(mirrored(picture, 0), picture)
+
+
+def test_pixels_up_to_255_show_the_same_picture_and_have_small_gradients():
+    start = random_picture((6, 7))
+    levels, unit = build_canvas("pixels", start, "0-255"), build_canvas("pixels", start)
+    assert torch.equal(levels.parameters, 255 * start)
+    torch.testing.assert_close(levels.image(), start)
+    gradients = [torch.autograd.grad(canvas.image().square().sum(), canvas.parameters)[0] for canvas in (levels, unit)]
+    torch.testing.assert_close(255 * gradients[0], gradients[1])

@@ -102,10 +102,10 @@ def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, se
 def test_memory_that_ends_within_a_pyramid_is_one_line_with_the_size_that_went_well(carried, monkeypatch):
     build = loop.build_canvas
 
-    def fail_when_large(kind, start):
+    def fail_when_large(kind, start, *others):
         if start.shape[3] > 100:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: ...")
-        return build(kind, start)
+        return build(kind, start, *others)
 
     monkeypatch.setattr(loop, "build_canvas", fail_when_large)
     picture = torch.rand(1, 3, 160, 192)

@@ -13,7 +13,14 @@ def resolved(mode="transfer", longer_px=512, patch_px=1, **given):
 
 
 @pytest.mark.parametrize(
-    ("loss", "weights"), [("relative", (1, 10, 3)), ("gatys", (1, 1000, 0)), ("neural-style", (5, 100, 0.001))]
+    ("loss", "weights"),
+    [
+        ("relative", (1, 10, 3)),
+        ("gatys", (1, 1000, 0)),
+        ("neural-style", (5, 100, 0.001)),
+        ("keras", (2.5e-8, 1e-6, 1e-6)),
+        ("tensorflow", (1e4, 1e-2, 30)),
+    ],
 )
 def test_each_loss_has_its_own_weights(loss, weights):
     losses, _ = resolved(loss=loss)
@@ -30,6 +37,9 @@ def test_each_optimizer_has_its_own_step(optimizer, pixels, fourier):
     assert resolved(optimizer=optimizer, canvas="pixels")[1].lr == pixels
     assert resolved(optimizer=optimizer, canvas="fourier")[1].lr == fourier
     assert resolved(optimizer=optimizer, lr=0.3)[1].lr == 0.3
+    of_levels = pixels if optimizer == "lbfgs" else 255 * pixels
+    assert resolved(optimizer=optimizer, canvas="pixels", pixel_range="0-255")[1].lr == pytest.approx(of_levels)
+    assert resolved(optimizer=optimizer, canvas="fourier", pixel_range="0-255")[1].lr == fourier
 
 
 @pytest.mark.parametrize(

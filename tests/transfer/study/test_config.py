@@ -29,6 +29,17 @@ def test_variant_beats_the_steps_of_the_grid_and_may_change_the_network():
     assert variant.network.loading["swap"] == ("relu1_1@random",)
 
 
+def test_variant_may_be_a_preset_at_the_size_and_with_the_networks_of_the_grid():
+    grid = GridSettings(variant=("balaji: --preset balaji2021-sgd --lr 50", "gupta: --preset gupta2019"), size=(64,))
+    balaji, gupta = (variant.flat() for variant in grid.variants(RUN).values())
+    assert (balaji["loss"], balaji["lr"], balaji["steps"], balaji["rows"]) == ("keras", 50.0, 40, None)
+    assert gupta["style_taps"] == tuple(f"pool{block}" for block in range(1, 6))
+    (gupta,) = GridSettings(variant=("x: --preset gupta2019",), backbone=("resnet50",)).variants(RUN).values()
+    assert gupta.losses.content_taps == ("stage3",)
+    with pytest.raises(UserError, match=r"--variant x: --preset nobody: not allowed: --preset nobody \("):
+        GridSettings(variant=("x: --preset nobody",)).variants(RUN)
+
+
 @pytest.mark.parametrize(
     ("variant", "message"),
     [

@@ -13,11 +13,14 @@ from torch import Tensor
 from transfer.painting.losses.functions import (
     gatys_content_loss,
     gatys_style_loss,
+    keras_style_loss,
     neural_style_content_loss,
     neural_style_style_loss,
     relative_content_scale,
     relative_style_scale,
     squared_distance,
+    steep_variation,
+    tensorflow_style_loss,
     total_variation,
 )
 from transfer.painting.settings import Loss
@@ -40,6 +43,11 @@ def variation_of_levels(image: Float[Tensor, "b c h w"]) -> Scalar:
     return 256 * total_variation(image)
 
 
+def steep_variation_of_levels(image: Float[Tensor, "b c h w"]) -> Scalar:
+    """Return the variation of values that run to 255, as Keras has it."""
+    return steep_variation(255 * image)
+
+
 @dataclass(frozen=True)
 class Convention:
     """How one system measures.
@@ -51,6 +59,8 @@ class Convention:
         content_scale: from the features of the content.
         variation: of the picture.
         averages_taps: the layers of a term are averaged; otherwise they are added up.
+        counts_pixels: Gram matrices are divided by the pixels of the picture at every layer, and not by the positions
+            of the layer, of which there are fewer with depth.
     """
 
     style: Callable[[Tensor, Tensor], Tensor]
@@ -59,6 +69,7 @@ class Convention:
     content_scale: Callable[[Tensor], Tensor]
     variation: Callable[[Tensor], Tensor]
     averages_taps: bool
+    counts_pixels: bool = False
 
 
 CONVENTIONS: dict[Loss, Convention] = {
@@ -85,5 +96,22 @@ CONVENTIONS: dict[Loss, Convention] = {
         content_scale=one,
         variation=variation_of_levels,
         averages_taps=False,
+    ),
+    "keras": Convention(
+        style=keras_style_loss,
+        style_scale=one,
+        content=squared_distance,
+        content_scale=one,
+        variation=steep_variation_of_levels,
+        averages_taps=True,
+        counts_pixels=True,
+    ),
+    "tensorflow": Convention(
+        style=tensorflow_style_loss,
+        style_scale=one,
+        content=neural_style_content_loss,
+        content_scale=one,
+        variation=total_variation,
+        averages_taps=True,
     ),
 }

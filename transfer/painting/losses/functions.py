@@ -86,6 +86,22 @@ def neural_style_content_loss(
     return squared_distance(features, target) / target.numel()
 
 
+def keras_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"]) -> Float[Tensor, ""]:
+    """Return sum (G - A)^2 / (4 x 3^2) for Grams that are divided by the pixels of the picture.
+
+    Source: the example "Neural style transfer" of keras.io, style_loss: F F^T / (3 H W) of the PICTURE at every layer.
+    """
+    return squared_distance(gram, target) / (4 * 3**2)
+
+
+def tensorflow_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"]) -> Float[Tensor, ""]:
+    """Return the mean squared difference of Grams that are divided by M already.
+
+    Source: the tutorial "Neural style transfer" of tensorflow.org, style_content_loss.
+    """
+    return squared_distance(gram, target) / gram.numel()
+
+
 def varies(features: Float[Tensor, "b c h w"]) -> bool:
     """Return whether maps are finite and differ from place to place; maps that do not carry nothing.
 
@@ -111,3 +127,18 @@ def total_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
     down = (image[:, :, 1:] - image[:, :, :-1]).abs().sum()
     right = (image[:, :, :, 1:] - image[:, :, :, :-1]).abs().sum()
     return down + right
+
+
+def steep_variation(image: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Return the sum of (down^2 + right^2)^1.25 over the differences of neighbouring pixels.
+
+    Source: Mahendran and Vedaldi 2015, "Understanding deep image representations by inverting them", section 2.2, with
+    their exponent 2.5; the example of keras.io has it for values that run to 255.
+
+    Example:
+        >>> steep_variation(torch.tensor([[[[0.0, 1.0], [0.5, 1.0]]]]))
+        tensor(1.3217)
+    """
+    down = (image[:, :, 1:, :-1] - image[:, :, :-1, :-1]).square()
+    right = (image[:, :, :-1, 1:] - image[:, :, :-1, :-1]).square()
+    return (down + right).pow(1.25).sum()

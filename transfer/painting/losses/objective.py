@@ -75,10 +75,12 @@ class Objective:
         """Give every term its parts of one octave."""
         style = self._scene.style
         style_taps = [tap for term in self.terms if term.compares_with == "style" for tap in term.taps]
+        untouched = self._untouched()
         targets = Targets(
             self._lens.backbone.label,
             octave,
-            untouched=self._lens.features(self._untouched(), taps, octave),
+            size=(untouched.shape[2] >> octave, untouched.shape[3] >> octave),
+            untouched=self._lens.features(untouched, taps, octave),
             style={} if style is None else self._lens.features(style, style_taps, octave),
         )
         for term in self.terms:

@@ -52,12 +52,14 @@ class Targets:
         octave: how often the pictures were halved.
         untouched: features by tap of the content, or of the first canvas where there is no content.
         style: those of the style, empty where there is none.
+        size: (height, width) of the untouched picture [px].
     """
 
     label: str
     octave: int
     untouched: Mapping[str, Tensor]
     style: Mapping[str, Tensor]
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ class StyleTerm:
         for tap in varying_taps(self.taps, targets.style, targets.label):
             target = self._statistic(targets.style[tap])
             scale = self._convention.style_scale(self._statistic(targets.untouched[tap]), target)
+            if self._convention.counts_pixels:
+                scale = scale / positions_a_pixel(targets.untouched[tap], targets.size) ** 2
             yield Part(tag_of(self.name, tap, targets.octave), (targets.octave, tap), self.taps[tap], target, scale)
 
     def __call__(self, part: Part, seen: Tensor, view: View) -> Float[Tensor, ""]:
@@ -199,6 +203,11 @@ def build_terms(settings: LossSettings, scene: Scene, backbone: Backbone) -> lis
     if settings.tv_weight:
         terms.append(VariationTerm(settings.tv_weight, convention))
     return terms
+
+
+def positions_a_pixel(features: Float[Tensor, "b c h w"], size: tuple[int, int]) -> float:
+    """Return how many positions the maps of a picture of `size` (height, width) have for each of its pixels."""
+    return features.shape[2] * features.shape[3] / (size[0] * size[1])
 
 
 def tag_of(name: str, tap: str, octave: int) -> str:

@@ -39,7 +39,10 @@ def build_optimizer(
             bounds=canvas.range,
         )
     kind = DESCENTS[known(settings.optimizer)]
-    descent = Descent(canvas.parameters, kind, settings.lr, decay=settings.lr_decay, bounds=canvas.range)
+    decay = settings.lr_decay ** (1 / settings.lr_decay_steps)
+    moments = {"betas": (settings.beta1, settings.beta2), "eps": settings.epsilon}
+    constants = moments if settings.optimizer in ("adam", "nadam") else {}
+    descent = Descent(canvas.parameters, kind, settings.lr, decay=decay, bounds=canvas.range, **constants)
     if isinstance(smaller, Descent) and isinstance(canvas, PixelCanvas):
         descent.carry_over(smaller)
     return descent

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from transfer.painting.optimizers.lbfgs import FIRST_STEP
+from transfer.painting.optimizers.lbfgs import FIRST_STEP, span_of
 from transfer.painting.settings import Optimizer
 
 
@@ -22,15 +23,15 @@ class Descent:
         *,
         decay: float = 1.0,
         bounds: tuple[float, float] | None = (0.0, 1.0),
+        **constants: Any,
     ) -> None:
         """Take the parameters, which are changed in place.
 
-        `lr` None is found from the first gradient; `decay` is a factor on it after each step. Betas (0.9, 0.99), where
-        there are any, as in crowsonkb/style-transfer-pytorch.
+        `lr` None is found from the first gradient; `decay` is a factor on it after each step; `constants` are those of
+        the kind, such as `betas`.
         """
         self._parameters, self._bounds, self._decay = parameters, bounds, decay
-        betas = {} if kind is torch.optim.SGD else {"betas": (0.9, 0.99)}
-        self._optimizer = kind([parameters], lr=math.nan if lr is None else lr, **betas)
+        self._optimizer = kind([parameters], lr=math.nan if lr is None else lr, **constants)
 
     @torch.no_grad()
     def update(self, loss: float, gradient: Tensor) -> None:
@@ -40,7 +41,7 @@ class Descent:
         group = self._optimizer.param_groups[0]
         if math.isnan(group["lr"]):
             size = gradient.square().mean().sqrt().item()
-            group["lr"] = FIRST_STEP / size if size > 0 else 0.0
+            group["lr"] = FIRST_STEP * span_of(self._bounds) / size if size > 0 else 0.0
         self._parameters.grad = gradient
         self._optimizer.step()
         group["lr"] *= self._decay

@@ -12,7 +12,12 @@ from transfer.painting.settings import LineSearch
 
 RECENT = 5  # losses, the highest of which a new one may not exceed
 BACKTRACKS = 4  # times a step is shortened before the memory is dropped
-FIRST_STEP = 0.01  # root mean square change of a parameter by the first step
+FIRST_STEP = 0.01  # root mean square change of a parameter by the first step, as a share of its range
+
+
+def span_of(bounds: tuple[float, float] | None) -> float:
+    """Return how far parameters can move, 1 for those without bounds."""
+    return 1.0 if bounds is None else bounds[1] - bounds[0]
 
 
 class ProjectedLbfgs:
@@ -36,6 +41,7 @@ class ProjectedLbfgs:
         """Take the parameters, which are changed in place; `lr` is a factor on every step."""
         self._parameters, self._lr = parameters, lr
         self._lowest, self._highest = bounds or (-math.inf, math.inf)
+        self._first_step = FIRST_STEP * span_of(bounds)
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
         self._losses: deque[float] = deque(maxlen=RECENT)
         self._backtracks = 0
@@ -109,7 +115,7 @@ class ProjectedLbfgs:
         self._length = self._lr
         if not self._pairs:
             size = direction.square().mean().sqrt().item()
-            self._length *= FIRST_STEP / size if size > 0 else 0
+            self._length *= self._first_step / size if size > 0 else 0
         self._direction = direction
 
     def _newton_step(self, gradient: Tensor) -> Tensor:

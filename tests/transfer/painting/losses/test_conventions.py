@@ -158,7 +158,43 @@ def numpy_neural_style(backbone, canvas, content, style):
     return content_part, style_part, 5 * content_part + 100 * style_part + 1e-3 * 256 * numpy_neighbours(canvas)
 
 
-@pytest.mark.parametrize(("loss", "formula"), [("gatys", numpy_gatys), ("neural-style", numpy_neural_style)])
+def numpy_keras(backbone, canvas, content, style):
+    """neural_style_transfer.py of keras.io: sums, 3 channels and the picture's size at every layer, 1.25 in the TV."""
+    taps = backbone.style_taps + backbone.content_taps
+    f, p, s = (numpy_features(backbone, x, taps) for x in (canvas, content, style))
+    content_part = sum(((f[tap] - p[tap]) ** 2).sum() for tap in backbone.content_taps)
+    size = canvas.shape[2] * canvas.shape[3]
+    style_part = sum(
+        ((f[tap] @ f[tap].T - s[tap] @ s[tap].T) ** 2).sum() / (4.0 * 3**2 * size**2) / 5 for tap in backbone.style_taps
+    )
+    x = 255 * canvas[0].double().numpy()
+    a, b = (x[:, :-1, :-1] - x[:, 1:, :-1]) ** 2, (x[:, :-1, :-1] - x[:, :-1, 1:]) ** 2
+    return content_part, style_part, 2.5e-8 * content_part + 1e-6 * style_part + 1e-6 * ((a + b) ** 1.25).sum()
+
+
+def numpy_tensorflow(backbone, canvas, content, style):
+    """style_transfer.ipynb of tensorflow.org: means, Grams over the positions, tf.image.total_variation."""
+    taps = backbone.style_taps + backbone.content_taps
+    f, p, s = (numpy_features(backbone, x, taps) for x in (canvas, content, style))
+    content_part = np.mean([((f[tap] - p[tap]) ** 2).mean() for tap in backbone.content_taps])
+    style_part = np.mean(
+        [
+            ((f[tap] @ f[tap].T / f[tap].shape[1] - s[tap] @ s[tap].T / s[tap].shape[1]) ** 2).mean()
+            for tap in backbone.style_taps
+        ]
+    )
+    return content_part, style_part, 1e4 * content_part + 1e-2 * style_part + 30 * numpy_neighbours(canvas)
+
+
+FORMULAS = {
+    "gatys": numpy_gatys,
+    "neural-style": numpy_neural_style,
+    "keras": numpy_keras,
+    "tensorflow": numpy_tensorflow,
+}
+
+
+@pytest.mark.parametrize(("loss", "formula"), FORMULAS.items())
 def test_convention_is_the_literatures(loss, formula, backbone, content, style_of_content_size, settings):
     canvas = (0.7 * content + 0.3 * style_of_content_size.flip(3)).contiguous()
     losses = Objective(backbone, Scene(content, style_of_content_size), settings(loss=loss).losses, "fp32")(canvas)
@@ -190,7 +226,7 @@ def test_every_loss_has_a_convention_and_weights():
 
 def test_absolute_losses_have_no_scale():
     content, style = gram_matrix(random_maps(0)), gram_matrix(random_maps(1))
-    for loss in ("gatys", "neural-style"):
+    for loss in FORMULAS:
         assert CONVENTIONS[loss].style_scale(content, style) == 1
         assert CONVENTIONS[loss].content_scale(content) == 1
 

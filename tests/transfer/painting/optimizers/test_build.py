@@ -76,3 +76,16 @@ def test_names_of_the_settings_give_the_optimizers(settings):
         optimizer = build_optimizer(settings(optimizer=name).optimization, canvas)
         assert isinstance(optimizer, Descent)
         assert type(optimizer._optimizer) is kind
+
+
+def test_constants_of_the_settings_reach_the_optimizer(settings):
+    given = {"lr": 5.0, "beta1": 0.8, "beta2": 0.7, "epsilon": 0.1, "lr_decay": 0.96, "lr_decay_steps": 100}
+    for name in ("adam", "nadam", "sgd"):
+        canvas = build_canvas("pixels", canvas_of(0.5))
+        optimizer = build_optimizer(settings(optimizer=name, **given).optimization, canvas)
+        (group,) = optimizer._optimizer.param_groups
+        if name != "sgd":
+            assert (group["betas"], group["eps"]) == ((0.8, 0.7), 0.1)
+        for _ in range(100):
+            optimizer.update(1.0, torch.zeros_like(canvas.parameters))
+        assert group["lr"] == pytest.approx(5 * 0.96)

@@ -27,16 +27,18 @@ def random_gradient(seed, shape=SHAPE):
 
 
 @pytest.mark.parametrize(
-    ("name", "torchs"),
+    ("name", "constants"),
     [
-        ("adam", lambda parameters: torch.optim.Adam(parameters, lr=0.02, betas=(0.9, 0.99))),
-        ("nadam", lambda parameters: torch.optim.NAdam(parameters, lr=0.02, betas=(0.9, 0.99))),
-        ("sgd", lambda parameters: torch.optim.SGD(parameters, lr=0.02)),
+        ("adam", {"betas": (0.9, 0.99)}),
+        ("adam", {"betas": (0.99, 0.999), "eps": 0.1}),
+        ("nadam", {"betas": (0.9, 0.99), "eps": 0.1}),
+        ("sgd", {}),
     ],
 )
-def test_it_is_torchs_inside_the_box(name, torchs):
+def test_it_is_torchs_inside_the_box(name, constants):
     canvas, reference = canvas_of(0.5), canvas_of(0.5).requires_grad_()
-    optimizer, torchs = Descent(canvas, DESCENTS[name], 0.02), torchs([reference])
+    optimizer = Descent(canvas, DESCENTS[name], 0.02, **constants)
+    torchs = DESCENTS[name]([reference], lr=0.02, **constants)
     for seed in range(5):
         gradient = random_gradient(seed)
         optimizer.update(1.0, gradient.clone())
@@ -74,6 +76,12 @@ def test_first_step_of_sgd_has_a_known_length_whatever_the_scale_of_the_loss(sca
     assert torch.cosine_similarity(first.flatten(), -gradient.flatten(), dim=0).item() == pytest.approx(1)
     optimizer.update(1.0, scale * gradient / 2)  # the rate stays
     torch.testing.assert_close(canvas - 0.5 - first, first / 2)
+
+
+def test_first_step_of_sgd_is_a_share_of_the_range():
+    canvas = canvas_of(100.0)
+    Descent(canvas, torch.optim.SGD, None, bounds=(0.0, 255.0)).update(1.0, random_gradient(0))
+    assert (canvas - 100).square().mean().sqrt().item() == pytest.approx(255 * FIRST_STEP)
 
 
 def test_sgd_rests_where_there_is_no_gradient():
