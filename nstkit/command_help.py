@@ -16,6 +16,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from nstkit.annotations import is_group, is_list, plain_of
+from nstkit.command_line import bare_of
 from nstkit.presets import Presets, list_presets
 from nstkit.settings import Settings, hints_of
 
@@ -35,7 +36,7 @@ def show_help(cls: type[Settings], command: str, examples: str = "", presets: Pr
         tyro.cli(
             cls,
             args=["--help"],
-            prog=f"python -m {command}",
+            prog=" ".join([f"python -m {command}", *(f"[{name.upper()}]" for name in bare_of(cls))]),
             description=_wrapped(cls.__doc__ or ""),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
             registry=_registry(),

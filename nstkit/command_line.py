@@ -3,7 +3,7 @@
 --name VALUE, --name=VALUE    one value; `None` where the setting may be None
 --name VALUE VALUE ...        a list, which ends at the next flag
 --name, --no-name             True and False
-VALUE                         a setting that is marked as positional
+VALUE                         a setting that is marked as positional, or as bare and has no flag on the line
 
 Words may have `_` for `-`. Of a flag that is given twice the last holds. No torch here.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import tyro
 
-from nstkit.annotations import allowed_by, is_list, marks_of, may_be_none, plain_of
+from nstkit.annotations import BARE, allowed_by, is_list, marks_of, may_be_none, plain_of
 from nstkit.errors import UserError, nearest
 from nstkit.settings import NotAllowed, Settings, as_word, flag_of, leaves_of
 
@@ -102,14 +102,26 @@ def read_words(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
     for name in positional:
         if loose:
             values[name] = loose.pop(0)
+    for name in bare_of(cls):
+        if loose and name not in values:
+            values[name] = [loose.pop(0)]
     if unknown:
         close = "".join(dict.fromkeys(nearest(f"--{flag.lstrip('-')}", [*names, *off]) for flag in unknown))
         raise UserError(f"unknown flag: {', '.join(map(as_word, unknown))}.{close} See --help.")
     if wrong:
         raise NotAllowed(wrong)
     if loose:
-        raise UserError(f"{as_word(loose[0])}: no flag before it takes it. A text with blanks wants quotation marks.")
+        flags = " or ".join(map(flag_of, bare_of(cls)))
+        listed = f" Several go behind {flags}." if flags else ""
+        raise UserError(
+            f"{as_word(loose[0])}: no flag before it takes it.{listed} A text with blanks wants quotation marks."
+        )
     return values
+
+
+def bare_of(cls: type[Settings]) -> list[str]:
+    """Return the settings that may be given as words without their flags, in the order of the words."""
+    return [name for name, hint in leaves_of(cls).items() if BARE in marks_of(hint)]
 
 
 def is_positional(hint: Any) -> bool:

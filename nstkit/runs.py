@@ -214,7 +214,7 @@ def open_run(
     name: str | None = None,
     may_continue: bool = False,
 ) -> Iterator[Run]:
-    """Open the folder of a new run, and say on the screen where it is, first and last.
+    """Open the folder of a new run, say how to watch it, and at the end, also of one that is interrupted, where it is.
 
     Args:
         config: resolved settings.
@@ -233,15 +233,13 @@ def open_run(
     with held(parent / known(name)) if is_continued else new_folder(parent, name, slug) as folder:
         resume_step = 0 if is_continued else None
         environment = describe_environment(device)
-        with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
-            print(places(folder, runs_dir))
-            yield run
-    print(places(folder, runs_dir))
-
-
-def places(folder: Path, runs_dir: Path) -> str:
-    """Return the lines that say where a run's results are and how to watch them."""
-    return f"results: {folder}\nwatch:   {tensorboard_command(runs_dir)}"
+        print(f"watch:   {tensorboard_command(runs_dir)}")
+        try:
+            with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
+                yield run
+        finally:
+            if is_run(folder):  # one that failed before its first step leaves none
+                print(f"results: {folder}")
 
 
 def cut_back(metrics: Path, step: int) -> None:

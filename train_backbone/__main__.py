@@ -53,7 +53,7 @@ def main() -> None:
 
 def train_and_report(session: "Session") -> None:
     """Train in the process that writes: the run folder, the screen, the measures at the end."""
-    from nstkit.runs import Run, places
+    from nstkit.runs import Run, tensorboard_command
     from nstkit.settings import known
     from train_backbone import report
     from train_backbone.finish import measure_and_report
@@ -63,14 +63,13 @@ def train_and_report(session: "Session") -> None:
     resume_step = training.step if session.is_resumed else None
     given = settings_of(session.given)
     with Run(folder, config, session.environment, given=given, resume_step=resume_step) as run:
-        print(places(folder, config.run.runs_dir))
+        print(f"results: {folder}\nwatch:   {tensorboard_command(config.run.runs_dir)}")
         report.announce(run, session)
         with Interruption() as asked, contextlib.closing(report.Reporter(run, session, asked)) as reporter:
             train(training, session.feed, config, session.precision, reporter)
         quality = measure_and_report(run, session)
     if quality:  # a network that is not finite has none
         print(f"test top1 {quality['extractor/top1']:.2%}, top5 {quality['extractor/top5']:.2%}")
-    print(places(folder, config.run.runs_dir))
     arch = config.network.arch
     factory = f" --arch {arch}" if ":" in arch else ""  # code that a file names is never run
     print(f"paint:   {as_typed(f'python -m transfer --backbone {folder}/ckpt.pt{factory}')}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import COUNTS, LONGEST_PX
+from nstkit.annotations import BARE, COUNTS, LONGEST_PX
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
   python -m transfer                            # sample pictures, no download
-  python -m transfer --content photo.jpg --style painting.jpg --backbone a.pt
+  python -m transfer photo.jpg painting.jpg --backbone a.pt
   python -m transfer --content photos/ --style paintings/ --out results/ \\
       --backbone vgg19 resnet50.a1_in1k         # every pair, one run a network
   python -m transfer --mode texture --style painting.jpg --backbone vgg19
@@ -40,9 +40,9 @@ class PictureSettings(Settings):
     mode: Mode = "transfer"
     """transfer paints the content in the style; texture paints the style alone, from noise; content paints what the
     content layers keep of the content picture, from noise."""
-    content: tuple[Path, ...] = ()
-    """Picture(s) or folder(s) of them. None given = a sample photograph."""
-    style: tuple[Path, ...] = ()
+    content: Annotated[tuple[Path, ...], BARE] = ()
+    """Picture(s) or folder(s) of them. None given = a sample photograph. One alone needs no flag, nor does a style."""
+    style: Annotated[tuple[Path, ...], BARE] = ()
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     out: Path | None = None
     """Also write the result here: a picture file, or a folder where there are several results. A TIFF has 16 bit."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from nstkit.backbones.backbone import Backbone
+from nstkit.bars import open_bar
 from nstkit.config import settings_of
 from nstkit.files import write_csv
 from nstkit.interruption import Interruption
@@ -63,8 +63,7 @@ class Reporter:
                 if picture is not None:
                     self._run.show_picture(tag, picture)
         self._progress = Progress(self._run, pair.name, self._config.output)
-        is_hidden = True if self._config.run.quiet else None  # None = where the screen is no terminal
-        self._bar = tqdm(total=self._total, desc=pair.name, unit="eval", disable=is_hidden)
+        self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=self._config.run.quiet)
 
     def step(self, step: Step) -> None:
         """Take one evaluation of the loss; raise `KeyboardInterrupt` behind it if an end was asked for."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.batchnorm import settled
 from nstkit.backbones.spec import BackboneSpec
+from nstkit.bars import open_bar
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Dataset
 from nstkit.datasets.load import load_dataset
@@ -65,7 +65,7 @@ def measure_spec(
         warn_of_another_split(backbone.label, header, data)
     backbone = as_measured(backbone.to(device), data, config)
     total = count_pictures(data, sample.limit) * (2 if extractor.baseline else 1)
-    with tqdm(total=total, desc=backbone.label, unit="picture", disable=True if config.run.quiet else None) as bar:
+    with open_bar(total, backbone.label, "pictures", is_quiet=config.run.quiet) as bar:
         return measure_quality(
             backbone,
             data,

@@ -105,8 +105,7 @@ def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])
     assert lines[2] == "format:  fp32 channels_last"
     assert lines[3].startswith("epoch   1  val top1 ")
-    assert lines[-4].startswith("test top1 ")
-    assert lines[-3:-1] == lines[:2]
+    assert lines[-2].startswith("test top1 ")
     assert lines[-1].startswith("paint:   ")
     assert lines[-1].endswith(f"python -m transfer --backbone {folder / 'ckpt.pt'}")
 

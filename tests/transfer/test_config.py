@@ -88,3 +88,25 @@ def test_help_shows_the_groups_and_examples(capsys):
     for group in ("pictures", "network", "losses", "optimization", "judging", "run"):
         assert f"{group} options" in shown
     assert shown.rstrip().endswith(EXAMPLES.rstrip())
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "style"),
+    [
+        ("a.jpg b.jpg", ["a.jpg"], ["b.jpg"]),
+        ("a.jpg", ["a.jpg"], []),
+        ("--size 64 a.jpg --quiet b.jpg", ["a.jpg"], ["b.jpg"]),
+        ("--style b.jpg c.jpg --quiet a.jpg", ["a.jpg"], ["b.jpg", "c.jpg"]),
+        ("--content a.jpg --quiet b.jpg", ["a.jpg"], ["b.jpg"]),
+    ],
+)
+def test_pictures_need_no_flags(words, content, style):
+    pictures = parse(TransferConfig, "transfer", words.split()).pictures
+    assert [[str(path) for path in paths] for paths in (pictures.content, pictures.style)] == [content, style]
+
+
+def test_a_third_picture_is_told_where_it_belongs():
+    with pytest.raises(
+        UserError, match=r"^c\.jpg: no flag before it takes it\. Several go behind --content or --style"
+    ):
+        parse(TransferConfig, "transfer", ["a.jpg", "b.jpg", "c.jpg"])

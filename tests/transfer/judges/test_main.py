@@ -38,7 +38,7 @@ def test_judges_are_validated_in_a_run_of_their_own(
     assert opened.folder == tmp_path / "judges" / "one"
     assert judges is judges_without_network
     assert (config.validation.size, config.run.device, device) == (96, "cpu", cpu)
-    assert capsys.readouterr().out.count(f"results: {opened.folder}") == 2
+    assert capsys.readouterr().out.count(f"results: {opened.folder}") == 1
     settings = json.loads((opened.folder / "config.json").read_text())
     assert (settings["given"]["size"], settings["validate"]) == (96, True)
 

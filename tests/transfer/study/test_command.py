@@ -44,7 +44,7 @@ def test_grid_is_painted_and_laid_out(words, tmp_path, call_command, capsys, rea
         assert sheet.width > 5 * 48
     out = capsys.readouterr().out
     assert "[8/8]" in out
-    assert out.splitlines()[-2].startswith("results: ")
+    assert out.splitlines()[-1].startswith("results: ")
     events = read_events(folder)
     assert [scalar.step for scalar in events.Scalars("loss/style")] == list(range(1, 9))
     assert "image/sheet" in events.Tags()["images"]

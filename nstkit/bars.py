@@ -1,0 +1,73 @@
+"""How far a long piece of work has come: a bar on a terminal, and where there is none a line now and then."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+EVERY_SHARE, EVERY_S = 0.1, 30.0  # of the work, or since the last line
+
+
+class Lines:
+    """Lines in place of a bar, for logs of jobs and notebooks: every tenth of the work, or every 30 seconds.
+
+    It is used as `tqdm` is; one of more than a few seconds says when it began.
+    """
+
+    def __init__(self, total: int | None, desc: str, unit: str) -> None:
+        self._total, self._desc, self._unit = total, desc, unit
+        self.n, self._postfix = 0, ""
+        self._started = self._said_at = time.monotonic()
+        self._said = 0
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def set_postfix_str(self, text: str, refresh: bool = True) -> None:
+        """Set what the next line ends with."""
+        self._postfix = text
+
+    def update(self, count: int = 1) -> None:
+        """Count what is done, and say it where it is time to."""
+        self.n += count
+        now = time.monotonic()
+        is_further = self._total is not None and self.n - self._said >= EVERY_SHARE * self._total
+        if is_further or now - self._said_at >= EVERY_S:
+            self._said, self._said_at = self.n, now
+            print(self.line(now - self._started), file=sys.stderr, flush=True)
+
+    def line(self, passed_s: float) -> str:
+        """Return what is said after so many seconds.
+
+        Example:
+            >>> lines = Lines(100, "lake", "eval")
+            >>> lines.n = 20
+            >>> lines.set_postfix_str("style 0.1")
+            >>> lines.line(5.0)
+            'lake: 20 of 100 eval, 5 s, 20 s left, style 0.1'
+        """
+        of_all = f" of {self._total}" if self._total is not None else ""
+        words = [f"{self._desc}: {self.n}{of_all} {self._unit}", f"{passed_s:.0f} s"]
+        if self._total is not None and self.n:
+            words.append(f"{passed_s * max(0, self._total - self.n) / self.n:.0f} s left")
+        return ", ".join([*words, *([self._postfix] if self._postfix else [])])
+
+    def close(self) -> None:
+        """End the work; nothing is said."""
+
+
+def open_bar(total: int | None, desc: str, unit: str, *, is_quiet: bool) -> "tqdm | Lines":
+    """Return a bar where standard error is a terminal, lines where it is none, a bar that is not shown if quiet.
+
+    Args:
+        total: how many there will be; None = not known.
+        desc: what is done.
+        unit: what is counted.
+        is_quiet: show nothing.
+    """
+    if is_quiet or sys.stderr.isatty():
+        return tqdm(total=total, desc=desc, unit=unit, disable=is_quiet)
+    return Lines(total, desc, unit)

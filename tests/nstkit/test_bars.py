@@ -1,0 +1,44 @@
+import pytest
+from tqdm import tqdm
+
+from nstkit import bars as module
+from nstkit.bars import Lines, open_bar
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_at_every_tenth(clock, capsys):
+    with open_bar(50, "lake", "eval", is_quiet=False) as lines:
+        for step in range(50):
+            clock[0] = float(step + 1)
+            lines.set_postfix_str(f"style {step}")
+            lines.update()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 10
+    assert said[0] == "lake: 5 of 50 eval, 5 s, 45 s left, style 4"
+    assert said[-1] == "lake: 50 of 50 eval, 50 s, 0 s left, style 49"
+
+
+def test_a_line_every_thirty_seconds_where_the_end_is_not_known(clock, capsys):
+    lines = open_bar(None, "lake", "eval", is_quiet=False)
+    for step in range(100):
+        clock[0] = float(step)
+        lines.update()
+    assert capsys.readouterr().err.splitlines() == [f"lake: {n + 1} eval, {n} s" for n in (30, 60, 90)]
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "is_quiet", "kind"),
+    [(True, False, tqdm), (True, True, tqdm), (False, False, Lines), (False, True, tqdm)],
+)
+def test_which_it_is(monkeypatch, is_terminal, is_quiet, kind, capsys):
+    monkeypatch.setattr(module.sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    with open_bar(3, "lake", "eval", is_quiet=is_quiet) as shown:
+        shown.update(3)
+        assert isinstance(shown, kind)
+    assert bool(capsys.readouterr().err) != is_quiet
