@@ -45,6 +45,7 @@ def read_subjects(config: JudgesConfig) -> list[Subject]:
             other_content=_next_to(content, all_contents),
             other_style=_next_to(style, all_styles),
             published=published.get((content, style)),
+            other_published=_in_another_style(published, content, style),
         )
         for content, style in choose_pairs(tuple(contents), tuple(styles), config.validation.pairs, tuple(published))
     ]
@@ -132,6 +133,12 @@ def _read_published(
             "and give --content and --style that hold both."
         )
     return results
+
+
+def _in_another_style(published: Mapping[tuple[str, str], Tensor], content: str, style: str) -> Tensor | None:
+    """Return the first result of this content in another style."""
+    others = (result for pair, result in published.items() if pair[0] == content and pair[1] != style)
+    return next(others, None)
 
 
 def _next_to(name: str, pictures: Pictures) -> Tensor:
