@@ -46,8 +46,9 @@ class ValidationSettings(Settings):
     validate: bool = False
     """Test the judges in place of judging pictures."""
     painter: Annotated[tuple[str, ...], OF_VALIDATION] = ()
-    """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`. Two or more show whether a
-    judge tells networks apart. None given = the carried one."""
+    """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`. The first two paint all
+    series of known order, those behind them fewer; from two on is seen whether a judge tells networks apart. None given
+    = the carried one."""
     published: Annotated[Path | None, OF_VALIDATION] = None
     """Folder of results that count as good, named CONTENT_STYLE.jpg."""
     pairs: Annotated[int, COUNTS, OF_VALIDATION] = 8

@@ -91,12 +91,23 @@ class Validity:
         """The verdict by the rule of this module; None where there is none."""
         if self.pairs < LEAST_PAIRS or not self.frauds:
             return None
-        tells_frauds = self.untold[1] >= LEAST_AUC and all(auc >= LEAST_KIND_AUC for auc, _, _ in self.frauds.values())
-        if self.aspect != "style":
-            return tells_frauds
-        # A comparison with nan is False: what was not asked does not fail.
-        is_fooled = self.least_dose < LEAST_DOSE or self.least_plain < LEAST_PLAIN
-        return tells_frauds and not is_fooled and not self.repeat_ratio >= MOST_REPEAT_RATIO
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The parts of the rule that it fails: frauds, kind, and of style dose, plain and again."""
+        # A comparison with nan is False: what was not asked fails nothing.
+        failing = {
+            "frauds": not self.untold[1] >= LEAST_AUC,
+            "kind": any(auc < LEAST_KIND_AUC for auc, _, _ in self.frauds.values()),
+        }
+        if self.aspect == "style":
+            failing |= {
+                "dose": self.least_dose < LEAST_DOSE,
+                "plain": self.least_plain < LEAST_PLAIN,
+                "again": self.repeat_ratio >= MOST_REPEAT_RATIO,
+            }
+        return tuple(part for part, fails in failing.items() if fails)
 
     @property
     def least_dose(self) -> float:

@@ -75,20 +75,21 @@ def test_shipped_table_holds_verdicts_that_follow_the_rule():
 
 
 @pytest.mark.parametrize(
-    "failing",
+    ("part", "failing"),
     [
-        {"untold": (0.9, 0.79, 0.95)},
-        {"frauds": {"noise": (0.49, 0.4, 0.6)}},
-        {"dose": {"quilt": 1.0, "gatys": 0.49}},
-        {"dose": {"evaluations": -1.0}},
-        {"plain": {"gatys 10": 1.0, "neural-style 100": 0.49}},
-        {"repainted": 0.02},
+        ("frauds", {"untold": (0.9, 0.79, 0.95)}),
+        ("kind", {"frauds": {"noise": (0.49, 0.4, 0.6)}}),
+        ("dose", {"dose": {"quilt": 1.0, "gatys": 0.49}}),
+        ("dose", {"dose": {"evaluations": -1.0}}),
+        ("plain", {"plain": {"gatys 10": 1.0, "neural-style 100": 0.49}}),
+        ("again", {"repainted": 0.02}),
     ],
 )
-def test_one_failure_is_enough(failing):
+def test_one_failure_is_enough(part, failing):
     assert judge().is_trusted is True
     assert judge(**failing).is_trusted is False
-    if not {"untold", "frauds"} & set(failing):  # of these only judges of style are asked
+    assert judge(**failing).failures == (part,)
+    if part not in ("frauds", "kind"):  # of which only judges of style are asked
         assert judge(aspect="content", **failing).is_trusted is True
 
 

@@ -94,13 +94,18 @@ def validity_figure(table: Mapping[str, Validity], about: str = "") -> Image.Ima
     figure = Figure(figsize=(4.2 + 0.48 * len(columns), 2.8 + 0.36 * max(1, len(judges))), dpi=100)
     axes = figure.subplots()
     values = np.array([[column.answer(judge) for column in columns] for judge in judges])
-    shades = np.array([[column.shade(column.answer(judge)) for column in columns] for judge in judges])
+    shades = np.array(
+        [
+            [math.nan if math.isnan(value) else column.shade(value) for column, value in zip(columns, row, strict=True)]
+            for row in values.tolist()
+        ]
+    )
     for row, column in np.argwhere(~np.isnan(values)):
         text = f"{values[row, column]:.2f}"
         if columns[column].label == "AUC, untold kinds" and not math.isnan(judges[row].untold[1]):
             text += "\n{1:.2f} to {2:.2f}".format(*judges[row].untold)
         is_weak = shades[row, column] < 0.5
-        size, weight = (5.5 if "\n" in text else 7), ("bold" if is_weak else "normal")
+        size, weight = (4.8 if "\n" in text else 7), ("bold" if is_weak else "normal")
         axes.text(column, row, text, ha="center", va="center", fontsize=size, fontweight=weight, linespacing=0.95)
     axes.imshow(shades, cmap="RdYlGn", vmin=0, vmax=1, alpha=0.75, aspect="auto", interpolation="nearest")
     labels = [column.label for column in columns]

@@ -26,13 +26,13 @@ PLAIN_LOSSES: tuple[Loss, ...] = ("gatys", "neural-style")
 PLAIN_STOPS = (2 / 15, 1 / 3, 2 / 3, 4 / 3)
 """Likewise for these losses, which take longer: even after the last the photograph is still in its own light."""
 PLAIN_NETWORK = "vgg19"
-REPAINTERS = 2
-"""How many of the painters paint everything five times more."""
+ALL_SERIES = 2
+"""How many of the painters paint all series; those named behind them, which may be slow, only what is needed of all."""
 FAINT = 1 / 255
 
 
 def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], steps: int, seed: int) -> Iterator[Case]:
-    """Yield the painted cases of a pair: by a random network, and all series by each given one.
+    """Yield the painted cases of a pair: by a random network, and by each given one.
 
     Args:
         painter: paints and remembers.
@@ -54,7 +54,8 @@ def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], step
         yield from studio.paintings()
         if spec.name == PLAIN_NETWORK and spec.weights != "random":
             yield from studio.plain_paintings()
-        if number < REPAINTERS:
+        if number < ALL_SERIES:
+            yield from studio.more_paintings()
             yield from studio.repaintings()
 
 
@@ -82,12 +83,15 @@ class _Studio:
         return PaintSettings.of(steps=self.steps, seed=self.seed, scales=1).resolved()
 
     def paintings(self) -> Iterator[Case]:
-        """Yield the painting, a texture, one in another style, and series of evaluations and of style weights."""
+        """Yield the painting, and itself after fewer evaluations."""
         stops = _stops(STOPS, self.steps)
         *early, painting = self.painter.paint_stops(self._commission("painting", self.settings), stops)
         yield self._case("painting", painting)
         for stop, picture in zip(stops, (*early, painting), strict=True):
             yield self._case("painting", picture, "dose/evaluations", float(stop))
+
+    def more_paintings(self) -> Iterator[Case]:
+        """Yield a series of style weights, a texture, and a painting in another style."""
         for weight in STYLE_WEIGHTS:
             picture = self.paint("painting", self.settings.changed(style_weight=weight))
             yield self._case("painting", picture, "dose/weight", weight)

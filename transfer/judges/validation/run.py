@@ -121,6 +121,7 @@ def _row(judge: Validity) -> dict[str, str | float]:
         "judge": judge.name,
         "aspect": judge.aspect,
         "verdict": judge.verdict,
+        "failures": " ".join(judge.failures),
         "pairs": judge.pairs,
         "auc": judge.auc,
         "told": judge.told[0],

@@ -202,15 +202,17 @@ def format_table(table: Mapping[str, Validity]) -> str:
     width = max([len("judge"), *map(len, table)])
     lines = [
         f"{'judge':{width}s}  {'about':9s}  told untold {'95 %':>12s}  verdict  {'worst fraud':22s}  sense  dose  plain"
-        "  again"
+        "  again  fails by"
     ]
     for judge in ranked(table):
         worst = f"{judge.worst} {judge.frauds[judge.worst][0]:.2f}" if judge.worst else ""
         auc, low, high = judge.untold
         bounds = f"{low:.2f} to {high:.2f}"
+        sense = mean(list(judge.sensitivity.values()))
+        failures = " ".join(judge.failures) if judge.is_trusted is False else ""
         lines.append(
             f"{judge.name:{width}s}  {judge.aspect:9s}  {judge.told[0]:4.2f}   {auc:4.2f} {bounds:>12s}  "
-            f"{judge.verdict:7s}  {worst:22s}  {mean(list(judge.sensitivity.values())):5.2f} {judge.least_dose:5.2f}  "
-            f"{judge.least_plain:5.2f}  {judge.repeat_ratio:5.2f}"
+            f"{judge.verdict:7s}  {worst:22s}  {sense:5.2f} {judge.least_dose:5.2f}  {judge.least_plain:5.2f}  "
+            f"{judge.repeat_ratio:5.2f}  {failures}"
         )
     return "\n".join([*lines, COLUMNS])

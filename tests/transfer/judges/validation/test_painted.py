@@ -109,5 +109,9 @@ def test_plain_losses_are_painted_by_the_network_they_were_made_for(painter, sub
     assert plain[0].picture is subject.content
     losses = [each for _, each in paintings if each.losses.loss != "relative"]
     assert {each.optimization.canvas for each in losses} == {"pixels"}
-    # The first two of the painters repaint.
-    assert len({case.painter for case in cases if case.series.startswith("repainting/")}) == 2
+    # The first two of the painters paint everything.
+    painters = [parse_backbone(text).label for text in specs]
+    for kind, series in (("painting", "repainting/shift"), ("painting", "dose/weight"), ("other_painting", "")):
+        of_kind = [case for case in cases if (case.kind, case.series) == (kind, series)]
+        assert list(dict.fromkeys(case.painter for case in of_kind)) == painters[:2]
+    assert [case.painter for case in cases if case.kind == "painting" and not case.series] == painters
