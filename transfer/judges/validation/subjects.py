@@ -136,12 +136,14 @@ def _read_published(
 
 
 def _in_another_style(published: Mapping[tuple[str, str], Tensor], content: str, style: str) -> Tensor | None:
-    """Return the first result of this content in another style."""
-    others = (result for pair, result in published.items() if pair[0] == content and pair[1] != style)
-    return next(others, None)
+    """Return the result of this content in the style that follows this one, among those that there are."""
+    results = {other: result for (of, other), result in published.items() if of == content}
+    if not set(results) - {style}:
+        return None
+    return _next_to(style, results) if style in results else next(iter(results.values()))
 
 
-def _next_to(name: str, pictures: Pictures) -> Tensor:
+def _next_to(name: str, pictures: Mapping[str, Tensor]) -> Tensor:
     """Return the picture that follows the one of this name, the first behind the last."""
     names = list(pictures)
     return pictures[names[(names.index(name) + 1) % len(names)]]
