@@ -46,15 +46,22 @@ class ValidationSettings(Settings):
     validate: bool = False
     """Test the judges in place of judging pictures."""
     painter: Annotated[tuple[str, ...], OF_VALIDATION] = ()
-    """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`."""
+    """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`. The first two paint all
+    series of known order, those behind them fewer; from two on is seen whether a judge tells networks apart. None given
+    = the carried one."""
     published: Annotated[Path | None, OF_VALIDATION] = None
     """Folder of results that count as good, named CONTENT_STYLE.jpg."""
     pairs: Annotated[int, COUNTS, OF_VALIDATION] = 8
     """Most pairs of content and style; fewer than 4 allow no verdict."""
     size: Annotated[int, Interval(ge=LEAST_PX, le=MOST_PX), OF_VALIDATION] = 256
     """Longer side of the pictures [px]."""
-    steps: Annotated[int, COUNTS, OF_VALIDATION] = 60
+    steps: Annotated[int, COUNTS, OF_VALIDATION] = 75
     """Evaluations of the loss for each painting."""
+
+    @property
+    def painters(self) -> tuple[str, ...]:
+        """The networks that paint."""
+        return self.painter or ("carried",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,17 @@ def blur(picture: Picture, share: float = 1 / 40, reach: float = 2.5) -> Picture
     return gaussian_blur(picture, sigma_px, int(reach * sigma_px))
 
 
+def wash(picture: Picture, painted: Picture, share: float) -> Picture:
+    """Return the picture under the fine strokes of a painted one, whose light and forms it does not have.
+
+    Args:
+        picture: (1, 3, H, W), sRGB in [0, 1].
+        painted: of the same size, whose high frequencies are taken.
+        share: standard deviation of the blur that takes them apart, over the shorter side.
+    """
+    return (picture + painted - blur(painted, share)).clamp(0, 1)
+
+
 def crop(picture: Picture, share: float = 0.7, zoom: float = 1.15) -> Float[Tensor, "1 3 _ _"]:
     """Return the lower right part of a picture, a little enlarged: its texture, none of its pixels."""
     height, width = picture.shape[-2:]

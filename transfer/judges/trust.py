@@ -3,10 +3,18 @@
 The table that is shipped, validity.json, is written by `python -m transfer.judges --validate`. Whoever shows a
 judge's value shows with `mark` whether it failed.
 
-A judge is trusted if the lower bound of its AUC over all kinds of frauds is at least 0.8, and there is no kind of fraud
-that it rather prefers (AUC below 0.5). With fewer than 4 pairs, or with nothing to be told apart, there is no verdict.
+A judge is trusted if
+
+- the lower bound of its AUC, over those kinds of frauds that no judge holds among its candidates, is at least 0.8, and
+  there is no kind of fraud that it rather prefers (AUC below 0.5);
+- and, if it judges style, it orders under-stylized pictures (rank correlation with the dose at least 0.5 in each
+  series, and it does not rather prefer one of them to a painting of the same network), and repaintings of one picture
+  differ by less than a third of what different networks differ by.
+
+With fewer than 4 pairs, or with nothing to be told apart, there is no verdict. What could not be asked decides nothing.
 """
 
+import dataclasses
 import functools
 import json
 import math
@@ -21,9 +29,15 @@ SHIPPED = Path(__file__).with_name("validity.json")
 LEAST_AUC = 0.8
 LEAST_KIND_AUC = 0.5
 LEAST_PAIRS = 4
+LEAST_DOSE = 0.5
+LEAST_PLAIN = 0.5
+MOST_REPEAT_RATIO = 1 / 3
+UNDER_STYLIZED = ("evaluations", "gatys", "neural-style")
+"""Series whose pictures have too little style, more and more of it: few evaluations, losses that take long."""
 RULE = (
-    f"trusted = lower bound of the mean AUC at least {LEAST_AUC:g} and no kind of fraud below {LEAST_KIND_AUC:g}; "
-    f"at least {LEAST_PAIRS} pairs"
+    f"trusted = lower bound of the mean AUC over untold kinds at least {LEAST_AUC:g}, no kind of fraud below "
+    f"{LEAST_KIND_AUC:g};\nof style also: dose at least {LEAST_DOSE:g}, plain at least {LEAST_PLAIN:g}, again below "
+    f"{MOST_REPEAT_RATIO:.2f}; at least {LEAST_PAIRS} pairs"
 )
 VERDICTS = {True: "trusted", False: "fails", None: "none"}
 MARKS = {True: "", False: "!", None: "?"}
@@ -38,12 +52,19 @@ class Validity:
         name: of the measure, with its network.
         aspect: what it was asked about: style, content or artefacts.
         auc: mean over kinds of frauds; nan where it was asked nothing.
-        low: lower bound of the 95 % interval, from a bootstrap over pairs.
-        high: upper bound.
+        told: AUC with the bounds of its 95 % interval, from a bootstrap over pairs, over the kinds that judges hold
+            among their candidates.
+        untold: likewise over all other kinds.
         pooled: AUC when pictures of different pairs are compared too.
         frauds: AUC with its bounds, by kind of fraud.
         goods: AUC against all frauds, by kind of good picture.
         dose: rank correlation with the dose of style by series, mean over pairs; the sign is such that 1 is right.
+        sensitivity: how often it prefers the stronger of two pictures by one painter, by what makes it stronger.
+        plain: how often it prefers a painting to an under-stylized picture by the same network, by loss
+            and evaluations.
+        repainted: standard deviation of its value over repaintings of one picture.
+        between: that over the paintings of one pair by several networks.
+        repaintings: root mean square change by what was changed.
         changes: mean change by exposure or size, in standard deviations over all cases.
         pairs: how many.
     """
@@ -51,12 +72,17 @@ class Validity:
     name: str
     aspect: str
     auc: float
-    low: float
-    high: float
+    told: tuple[float, float, float]
+    untold: tuple[float, float, float]
     pooled: float
     frauds: dict[str, tuple[float, float, float]]
     goods: dict[str, float]
     dose: dict[str, float]
+    sensitivity: dict[str, float]
+    plain: dict[str, float]
+    repainted: float
+    between: float
+    repaintings: dict[str, float]
     changes: dict[str, float]
     pairs: int
 
@@ -65,7 +91,38 @@ class Validity:
         """The verdict by the rule of this module; None where there is none."""
         if self.pairs < LEAST_PAIRS or not self.frauds:
             return None
-        return self.low >= LEAST_AUC and all(auc >= LEAST_KIND_AUC for auc, _, _ in self.frauds.values())
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The parts of the rule that it fails: frauds, kind, and of style dose, plain and again."""
+        # A comparison with nan is False: what was not asked fails nothing.
+        failing = {
+            "frauds": not self.untold[1] >= LEAST_AUC,
+            "kind": any(auc < LEAST_KIND_AUC for auc, _, _ in self.frauds.values()),
+        }
+        if self.aspect == "style":
+            failing |= {
+                "dose": self.least_dose < LEAST_DOSE,
+                "plain": self.least_plain < LEAST_PLAIN,
+                "again": self.repeat_ratio >= MOST_REPEAT_RATIO,
+            }
+        return tuple(part for part, fails in failing.items() if fails)
+
+    @property
+    def least_dose(self) -> float:
+        """The lowest rank correlation over the under-stylized series; nan where there is none."""
+        return min((self.dose[series] for series in UNDER_STYLIZED if series in self.dose), default=math.nan)
+
+    @property
+    def least_plain(self) -> float:
+        """The lowest of `plain`; nan where there is none."""
+        return min(self.plain.values(), default=math.nan)
+
+    @property
+    def repeat_ratio(self) -> float:
+        """Deviation between repaintings over deviation between networks; nan where one is unknown."""
+        return self.repainted / self.between if self.between else math.nan
 
     @property
     def verdict(self) -> str:
@@ -123,24 +180,14 @@ def _rounded(value: Any) -> Any:
 
 def _read(fields: dict[str, Any]) -> Validity:
     """Return a judge of the file; null is NaN."""
-    goods, dose, changes = (
-        {key: _as_number(value) for key, value in fields[name].items()} for name in ("goods", "dose", "changes")
-    )
-    auc, low, high, pooled = (_as_number(fields[name]) for name in ("auc", "low", "high", "pooled"))
-    return Validity(
-        name=fields["name"],
-        aspect=fields["aspect"],
-        auc=auc,
-        low=low,
-        high=high,
-        pooled=pooled,
-        frauds={kind: (_as_number(a), _as_number(b), _as_number(c)) for kind, (a, b, c) in fields["frauds"].items()},
-        goods=goods,
-        dose=dose,
-        changes=changes,
-        pairs=fields["pairs"],
-    )
+    known = {field.name: _as_numbers(fields[field.name]) for field in dataclasses.fields(Validity)}
+    return Validity(**known)
 
 
-def _as_number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _as_numbers(value: Any) -> Any:
+    """Return what JSON holds with NaN for null, and a tuple for a list."""
+    if isinstance(value, dict):
+        return {key: _as_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(map(_as_numbers, value))
+    return math.nan if value is None else value

@@ -28,6 +28,8 @@ class Kind:
         content: it has the content.
         artefacts: it is free of artefacts (True = clean, as with the others True is what a judge should prefer).
         guards: names of the guards that exist for this very kind; other guards are not asked about it.
+        told: the question for which judges hold this kind, or one much like it, among their candidates
+            (`transfer.judges.candidates`): they were told of it, so that telling it apart says less.
     """
 
     about: str
@@ -35,23 +37,27 @@ class Kind:
     content: bool | None
     artefacts: bool | None
     guards: tuple[str, ...] = ()
+    told: Question | None = None
 
 
 KINDS: dict[str, Kind] = {
-    "content": Kind("the photograph itself", False, None, True),
-    "recoloured": Kind("the photograph in the style's mean and covariance of colours", False, True, True),
+    "content": Kind("the photograph itself", False, None, True, told="style"),
+    "recoloured": Kind("the photograph in the style's mean and covariance of colours", False, True, True, told="style"),
     "histogram": Kind("the photograph in the style's histograms", False, True, None),
-    "blend_25": Kind("25 % of the style picture shining through", False, None, False, (GHOST.name,)),
-    "blend_50": Kind("50 % of the style picture shining through", False, None, False, (GHOST.name,)),
-    "noise": Kind("white noise in the style's colours", False, False, False, (HIGH_FREQUENCIES.name,)),
-    "noisy_content": Kind("the photograph under noise", False, None, False, (HIGH_FREQUENCIES.name,)),
-    "scrambled": Kind("the style with random Fourier phases", False, False, None),
+    "blend_25": Kind("25 % of the style picture shining through", False, None, False, (GHOST.name,), told="style"),
+    "blend_50": Kind("50 % of the style picture shining through", False, None, False, (GHOST.name,), told="style"),
+    "noise": Kind("white noise in the style's colours", False, False, False, (HIGH_FREQUENCIES.name,), told="style"),
+    "noisy_content": Kind("the photograph under noise", False, None, False, (HIGH_FREQUENCIES.name,), told="style"),
+    "scrambled": Kind("the style with random Fourier phases", False, False, None, told="style"),
     "blurred": Kind("the photograph out of focus", False, None, None),
     "flat": Kind("the style's mean colour", False, False, None),
-    "mirrored": Kind("the photograph, mirrored", False, False, True),
+    "mirrored": Kind("the photograph, mirrored", False, False, True, told="content"),
+    "washed": Kind("the photograph in its own light, under the style's finest strokes", False, True, None),
     "other_content": Kind("another photograph", False, False, True),
     "other_crop": Kind("a part of another style", False, False, True),
     "other_style": Kind("the photograph laid out of patches of another style", False, None, None),
+    "other_painting": Kind("the photograph, painted with a given network in another style", False, True, None),
+    "other_published": Kind("a published result of the photograph in another style", False, True, True),
     "random_network": Kind("painted with a random network", False, None, None),
     "checkered": Kind(
         "a good picture under a checkerboard", None, None, False, (CHECKERBOARD.name, HIGH_FREQUENCIES.name)
@@ -68,6 +74,8 @@ KINDS: dict[str, Kind] = {
 
 PATCH_SHARE = 1 / 21
 """Side of a patch of a quilt over the longer side: strokes stay whole, and the content can be made out."""
+STROKE_SHARE = 1 / 60
+"""Standard deviation over the shorter side of the blur that parts fine strokes from light and forms."""
 BLENDED_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EXPOSURES = (0.8, 1.25)
 SIZES = (0.75, 1.5)
@@ -86,6 +94,7 @@ class Subject:
         other_content: another photograph.
         other_style: another painting.
         published: a result of this pair that others made, if there is one.
+        other_published: a result of the content in another style, likewise.
     """
 
     name: str
@@ -94,6 +103,7 @@ class Subject:
     other_content: Float[Tensor, "1 3 _ _"]
     other_style: Float[Tensor, "1 3 _ _"]
     published: Float[Tensor, "1 3 _ _"] | None = None
+    other_published: Float[Tensor, "1 3 _ _"] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,9 @@ class Case:
         picture: the picture, (1, 3, H, W), sRGB in [0, 1].
         content: the photograph it is judged against.
         style: the painting it is judged against.
-        series: "" for the kind as it is; `dose/...` for a step of a series of rising style; `exposure` or `size` for
-            the kind seen in another exposure or size.
+        series: "" for the kind as it is; `dose/...` for a step of a series of rising style; `repainting/...` for the
+            kind painted again, with something changed that should not matter; `exposure` or `size` for the kind seen in
+            another exposure or size.
         amount: of the dose, or the factor of exposure or size.
         painter: label of the network that painted it, whose judgement does not count; "" for none.
     """
@@ -151,6 +162,7 @@ def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
         "blurred": frauds.blur(content),
         "flat": frauds.flat(style, content),
         "mirrored": content.flip(3),
+        "washed": frauds.wash(content, good, STROKE_SHARE),
         "other_content": frauds.stretch(subject.other_content, content),
         "other_crop": frauds.crop(subject.other_style),
         "other_style": quilt(subject.other_style, content, patch_px=patch_px, seed=seed),
@@ -160,8 +172,8 @@ def make_cases(subject: Subject, seed: int = 0) -> Iterator[Case]:
         "texture": quilt(style, content, patch_px=2 * patch_px, agreement=0.0, seed=seed),
         "quilt": good,
     }
-    if subject.published is not None:
-        pictures["published"] = subject.published
+    given = {"published": subject.published, "other_published": subject.other_published}
+    pictures |= {kind: picture for kind, picture in given.items() if picture is not None}
     for kind, picture in pictures.items():
         yield Case(subject.name, kind, picture, content, style)
     for share in BLENDED_SHARES:

@@ -1,7 +1,10 @@
 """What a human looks at: AUC of every judge against every kind of fraud, and the cases themselves on one sheet."""
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +12,7 @@ from PIL import Image
 
 from nstkit.figures.compose import Tile, contact_sheet, drawn
 from nstkit.pictures.tensors import to_picture
-from transfer.judges.trust import Validity, ranked
+from transfer.judges.trust import MOST_REPEAT_RATIO, Validity, ranked
 from transfer.judges.validation.cases import KINDS, Case
 
 COLOURS = {True: "#2a9d4a", False: "#d1383d", None: "#8a8a8a"}
@@ -20,40 +23,93 @@ CAPTION_PX = 16
 COLUMNS = 10
 
 
-def validity_figure(table: Mapping[str, Validity]) -> Image.Image:
-    """Return the AUC of each judge (row) against each kind of fraud (column), the trusted ones marked.
+@dataclass(frozen=True)
+class Column:
+    """A question that every judge was asked.
 
-    0.5 is chance, below it the judge prefers the fraud. Left of the frauds stands the mean with its 95 % interval,
-    right of them the rank correlation with the dose of style and the change by exposure and size. An empty cell is a
-    question that the judge was not asked.
+    Attributes:
+        group: of questions, a caption for people.
+        label: of the question.
+        answer: returns a judge's number; nan where it was not asked.
+        shade: returns for a number how good it is, in [0, 1]; nan for one that is neither good nor bad.
+    """
+
+    group: str
+    label: str
+    answer: Callable[[Validity], float]
+    shade: Callable[[float], float] = float
+
+
+def columns_of(judges: Sequence[Validity]) -> list[Column]:
+    """Return the questions that at least one of the judges was asked."""
+    columns = [
+        Column("", "AUC, told kinds", lambda judge: judge.told[0]),
+        Column("", "AUC, untold kinds", lambda judge: judge.untold[0]),
+    ]
+    for group, is_told in (("told", True), ("not told", False)):
+        columns += [
+            Column(group, kind, partial(_auc_of, kind))
+            for kind, about in KINDS.items()
+            if (about.told is not None) == is_told
+        ]
+    for group, series, shade in (
+        ("the stronger preferred", "sensitivity", float),
+        ("painting over under-stylized", "plain", float),
+        ("order of doses", "dose", lambda correlation: 0.5 + 0.5 * correlation),
+    ):
+        names = dict.fromkeys(name for judge in judges for name in getattr(judge, series))
+        columns += [Column(group, name, partial(_entry_of, series, name), shade) for name in names]
+    columns.append(Column("again", "repaintings / networks", lambda judge: judge.repeat_ratio, _shade_of_ratio))
+    changes = dict.fromkeys(name for judge in judges for name in judge.changes)
+    columns += [Column("change", name, partial(_entry_of, "changes", name), lambda _: math.nan) for name in changes]
+    return [column for column in columns if not all(math.isnan(column.answer(judge)) for judge in judges)]
+
+
+def _auc_of(kind: str, judge: Validity) -> float:
+    return judge.frauds.get(kind, (math.nan,))[0]
+
+
+def _shade_of_ratio(ratio: float) -> float:
+    """Return 1 for a judge that repeats itself, 0.5 where it just may vote."""
+    return max(0.0, 1 - 0.5 * ratio / MOST_REPEAT_RATIO)
+
+
+def _entry_of(series: str, name: str, judge: Validity) -> float:
+    return getattr(judge, series).get(name, math.nan)
+
+
+def validity_figure(table: Mapping[str, Validity], about: str = "") -> Image.Image:
+    """Return what each judge (row) answered to each question (column), the trusted ones marked.
+
+    How often it prefers a good picture to a fraud (AUC), to kinds that it was told of and to others; how often the
+    stronger of two paintings; the rank correlation with the dose of style; how much repaintings of one picture differ,
+    over what networks differ; and the change by exposure and size. Green is right, an empty cell was not asked.
 
     Args:
         table: by the judge's name.
+        about: what the numbers rest on, for the last line.
     """
     judges = ranked(table)
-    kinds = [kind for kind in KINDS if any(kind in judge.frauds for judge in judges)]
-    series = list(dict.fromkeys(name for judge in judges for name in judge.dose))
-    changes = list(dict.fromkeys(name for judge in judges for name in judge.changes))
-    columns = ["all frauds", *kinds, *(f"dose: {name}" for name in series), *(f"change: {name}" for name in changes)]
-    figure = Figure(figsize=(4.2 + 0.62 * len(columns), 2.2 + 0.42 * max(1, len(judges))), dpi=110)
+    columns = columns_of(judges)
+    figure = Figure(figsize=(4.2 + 0.48 * len(columns), 2.8 + 0.36 * max(1, len(judges))), dpi=100)
     axes = figure.subplots()
-    shades = np.full((len(judges), len(columns)), np.nan)
-    for row, judge in enumerate(judges):
-        cells = [judge.auc, *(judge.frauds.get(kind, (math.nan,))[0] for kind in kinds)]
-        cells += [judge.dose.get(name, math.nan) for name in series]
-        cells += [judge.changes.get(name, math.nan) for name in changes]
-        shades[row, : 1 + len(kinds)] = cells[: 1 + len(kinds)]
-        for column, value in enumerate(cells):
-            if math.isnan(value):
-                continue
-            text = f"{value:.2f}"
-            if column == 0 and not math.isnan(judge.low):
-                text += f"\n{judge.low:.2f} to {judge.high:.2f}"
-            is_weak = column <= len(kinds) and value < 0.5
-            size, weight = (6.2 if column == 0 else 7.5), ("bold" if is_weak else "normal")
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, fontweight=weight, linespacing=0.95)
+    values = np.array([[column.answer(judge) for column in columns] for judge in judges])
+    shades = np.array(
+        [
+            [math.nan if math.isnan(value) else column.shade(value) for column, value in zip(columns, row, strict=True)]
+            for row in values.tolist()
+        ]
+    )
+    for row, column in np.argwhere(~np.isnan(values)):
+        text = f"{values[row, column]:.2f}"
+        if columns[column].label == "AUC, untold kinds" and not math.isnan(judges[row].untold[1]):
+            text += "\n{1:.2f} to {2:.2f}".format(*judges[row].untold)
+        is_weak = shades[row, column] < 0.5
+        size, weight = (4.8 if "\n" in text else 7), ("bold" if is_weak else "normal")
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, fontweight=weight, linespacing=0.95)
     axes.imshow(shades, cmap="RdYlGn", vmin=0, vmax=1, alpha=0.75, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(columns)), columns, rotation=50, ha="left", rotation_mode="anchor", fontsize=8)
+    labels = [column.label for column in columns]
+    axes.set_xticks(range(len(columns)), labels, rotation=50, ha="left", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(judges)), [f"{judge.name}  {SIGNS[judge.is_trusted]}" for judge in judges], fontsize=8)
     for label, judge in zip(axes.get_yticklabels(), judges, strict=True):
         label.set_color(COLOURS[judge.is_trusted])
@@ -61,12 +117,14 @@ def validity_figure(table: Mapping[str, Validity]) -> Image.Image:
     for row in range(1, len(judges)):
         if judges[row].aspect != judges[row - 1].aspect:
             axes.axhline(row - 0.5, color="black", linewidth=1.2)
-    axes.axvline(0.5, color="black", linewidth=1.2)
-    axes.axvline(len(kinds) + 0.5, color="black", linewidth=1.2)
+    for group, members in itertools.groupby(range(len(columns)), lambda index: columns[index].group):
+        first, *_, last = [*members] * 2
+        axes.axvline(last + 0.5, color="black", linewidth=1.2)
+        axes.text((first + last) / 2, len(judges) - 0.4, group, ha="center", va="top", fontsize=7, wrap=True)
     axes.spines[:].set_visible(False)
     pairs = max((judge.pairs for judge in judges), default=0)
-    note = f"How often a good picture is preferred to a fraud of the same pair (AUC, {pairs} pairs; 0.5 = chance).  "
-    figure.text(0.01, 0.01, note + "✓ trusted   ✗ fails   ? no verdict", fontsize=8)
+    note = f"{pairs} pairs; AUC and preferences: 0.5 = chance.   ✓ trusted   ✗ fails   ? no verdict.   {about}"
+    figure.text(0.01, 0.01, note, fontsize=8)
     figure.tight_layout(rect=(0, 0.03, 1, 1))
     return drawn(figure)
 

@@ -1,136 +1,172 @@
-"""The cases that need a network: painted once, then kept as pictures under a name that holds all they depend on."""
+"""The cases that need a network: paintings that count as good, and such that are known to hold more style or less."""
 
-import hashlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from nstkit.backbones.backbone import Backbone
-from nstkit.backbones.prepare import load_backbone
-from nstkit.backbones.spec import BackboneSpec, parse_backbone
-from nstkit.config import RunSettings, as_plain
-from nstkit.pictures.read import read_picture
-from nstkit.pictures.save import save_picture
-from nstkit.pictures.tensors import to_picture, to_tensor
+from nstkit.backbones.spec import BackboneSpec, Padding, parse_backbone
+from transfer.judges import frauds
 from transfer.judges.networks import named_by
 from transfer.judges.validation.cases import Case, Subject
-from transfer.painting.estimate import check_painting
-from transfer.painting.format import fit_format
-from transfer.painting.loop import paint
+from transfer.judges.validation.painter import Commission, Painter
 from transfer.painting.scene import Scene
-from transfer.painting.settings import PaintSettings
+from transfer.painting.settings import Loss, PaintSettings
 
 RANDOM = "vgg11@random"
 """Its own style loss falls as far as that of a trained network; the picture is the photograph in another light."""
 RANDOM_STEPS = 20
-STYLE_WEIGHTS = (1.0, 3.0, 10.0, 30.0)
-
-
-class Painter:
-    """Paints with any network and remembers; a network is loaded when its first painting is not there yet.
-
-    Attributes:
-        painted: how many pictures were painted.
-        found: how many were there already.
-    """
-
-    def __init__(self, folder: Path, others: Path, device: torch.device, run: RunSettings) -> None:
-        """Keep paintings in `folder`; take those of earlier runs, at `others`/*/images."""
-        self._folder, self._others = folder, others
-        self._device, self._run = device, run
-        self._backbones: dict[str, Backbone] = {}
-        self.painted, self.found = 0, 0
-
-    def paint(
-        self, spec: BackboneSpec, subject: Subject, settings: PaintSettings, name: str
-    ) -> Float[Tensor, "1 3 h w"]:
-        """Return a painting, as it is in 8 bits.
-
-        Args:
-            spec: of the network.
-            subject: gives content and style.
-            settings: of the painter, resolved.
-            name: the first part of the file's name, for people.
-        """
-        path = self._folder / f"{name}-{_digest(spec, subject, settings)}.png"
-        kept = [path, *sorted(self._others.glob(f"*/images/{path.name}"))]
-        earlier = next((file for file in kept if file.exists()), None)
-        if earlier is None:
-            picture = to_picture(self._paint(spec, subject, settings))
-            self.painted += 1
-        else:
-            picture = read_picture(earlier)
-            self.found += 1
-        if earlier != path:
-            save_picture(picture, path)
-        return to_tensor(picture)
-
-    def _paint(self, spec: BackboneSpec, subject: Subject, settings: PaintSettings) -> Float[Tensor, "1 3 h w"]:
-        if spec.text not in self._backbones:
-            with named_by("--painter"):
-                self._backbones[spec.text] = load_backbone(spec).to(self._device)
-        backbone = self._backbones[spec.text]
-        choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
-        settings = settings.changed(precision=choice.format.precision)
-        content, style = subject.content, subject.style
-        check_painting(_size(content), _size(style), backbone, settings, self._device)
-        scene = Scene(content, style).to(self._device)
-        return paint(scene, backbone, settings).image
+STYLE_WEIGHTS = (3.0, 10.0, 30.0)
+STOPS = (2 / 15, 1 / 3, 1.0)
+"""Shares of the evaluations after which a painting of the default loss is looked at: 10, 25 and 75 of 75."""
+PLAIN_LOSSES: tuple[Loss, ...] = ("gatys", "neural-style")
+"""Absolute losses, made for the activations of ImageNet's VGG19: other networks stand still under them, or burst."""
+PLAIN_STOPS = (2 / 15, 1 / 3, 2 / 3, 4 / 3)
+"""Likewise for these losses, which take longer: even after the last the photograph is still in its own light."""
+PLAIN_NETWORK = "vgg19"
+ALL_SERIES = 2
+"""How many of the painters paint all series; those named behind them, which may be slow, only what is needed of all."""
+FAINT = 1 / 255
 
 
 def paint_cases(painter: Painter, subject: Subject, specs: tuple[str, ...], steps: int, seed: int) -> Iterator[Case]:
-    """Yield the painted cases of a pair: by a random network, by each given one, and a series of style weights.
+    """Yield the painted cases of a pair: by a random network, and by each given one.
 
     Args:
         painter: paints and remembers.
         subject: the pair.
         specs: networks whose paintings count as good.
         steps: evaluations of the loss a painting.
-        seed: of the noise that a texture starts from.
+        seed: of noise.
     """
-
-    def case(
-        spec: BackboneSpec, kind: str, settings: PaintSettings, weight: float | None = None, is_good: bool = True
-    ) -> Case:
-        return Case(
-            pair=subject.name,
-            kind=kind,
-            picture=painter.paint(spec, subject, settings, f"{subject.name}-{kind}-{spec.label}"),
-            content=subject.content,
-            style=subject.style,
-            series="" if weight is None else "dose/weight",
-            amount=1.0 if weight is None else weight,
-            painter=spec.label if is_good else "",
-        )
-
-    painting = PaintSettings.of(steps=steps, seed=seed).resolved()
-    few_steps = painting.changed(steps=min(steps, RANDOM_STEPS))
-    texture = painting.changed(init="noise", content_weight=0.0)
     with named_by("--painter"):
         networks = [parse_backbone(text) for text in specs]
-    yield case(parse_backbone(RANDOM), "random_network", few_steps, is_good=False)
-    for spec in networks:
-        yield case(spec, "painting", painting)
-        yield case(spec, "synthesis", texture)
-    for spec in networks[:1]:
+    random = _Studio(painter, parse_backbone(RANDOM), subject, steps, seed)
+    few_steps = random.settings.changed(steps=min(steps, RANDOM_STEPS))
+    # By nobody: what such a network paints is a fraud for itself as well.
+    yield Case(
+        subject.name, "random_network", random.paint("random_network", few_steps), subject.content, subject.style
+    )
+    for number, spec in enumerate(networks):
+        studio = _Studio(painter, spec, subject, steps, seed)
+        yield from studio.paintings()
+        if spec.name == PLAIN_NETWORK and spec.weights != "random":
+            yield from studio.plain_paintings()
+        if number < ALL_SERIES:
+            yield from studio.more_paintings()
+            yield from studio.repaintings()
+
+
+@dataclass(frozen=True)
+class _Studio:
+    """One network before one pair.
+
+    Attributes:
+        painter: paints and remembers.
+        spec: of the network.
+        subject: the pair.
+        steps: evaluations of the loss a painting.
+        seed: of noise.
+    """
+
+    painter: Painter
+    spec: BackboneSpec
+    subject: Subject
+    steps: int
+    seed: int
+
+    @property
+    def settings(self) -> PaintSettings:
+        """The defaults."""
+        return PaintSettings.of(steps=self.steps, seed=self.seed, scales=1).resolved()
+
+    def paintings(self) -> Iterator[Case]:
+        """Yield the painting, and itself after fewer evaluations."""
+        stops = _stops(STOPS, self.steps)
+        *early, painting = self.painter.paint_stops(self._commission("painting", self.settings), stops)
+        yield self._case("painting", painting)
+        for stop, picture in zip(stops, (*early, painting), strict=True):
+            yield self._case("painting", picture, "dose/evaluations", float(stop))
+
+    def more_paintings(self) -> Iterator[Case]:
+        """Yield a series of style weights, a texture, and a painting in another style."""
         for weight in STYLE_WEIGHTS:
-            yield case(spec, "painting", painting.changed(style_weight=weight), weight)
+            picture = self.paint("painting", self.settings.changed(style_weight=weight))
+            yield self._case("painting", picture, "dose/weight", weight)
+        texture = self.settings.changed(init="noise", content_weight=0.0)
+        yield self._case("synthesis", self.paint("synthesis", texture))
+        other = Scene(self.subject.content, self.subject.other_style)
+        yield self._case("other_painting", self.paint("other_painting", self.settings, other))
+
+    def plain_paintings(self) -> Iterator[Case]:
+        """Yield series of under-stylized pictures, from the photograph on."""
+        stops = _stops(PLAIN_STOPS, self.steps)
+        for loss in PLAIN_LOSSES:
+            settings = PaintSettings.of(seed=self.seed, scales=1, loss=loss, canvas="pixels", steps=1).resolved()
+            pictures = self.painter.paint_stops(self._commission(loss, settings), stops)
+            yield self._case("content", self.subject.content, f"dose/{loss}", 0.0)
+            for stop, picture in zip(stops, pictures, strict=True):
+                yield self._case("painting", picture, f"dose/{loss}", float(stop))
+
+    def repaintings(self) -> Iterator[Case]:
+        """Yield the painting with changes that should not matter.
+
+        They are faint noise in the start, by two seeds; all shifted by a pixel; another padding; another start.
+        """
+        content, style = self.subject.content, self.subject.style
+        for cause, seed in (("noise", self.seed), ("seed", self.seed + 1)):
+            start = frauds.add_noise(content, FAINT, seed)
+            yield self._repainting(cause, Scene(content, style, start))
+        yield self._repainting("shift", Scene(*map(_shifted, (content, style))))
+        yield self._repainting("padding", Scene(content, style), "replicate")
+        yield self._repainting("start", Scene(content, style, frauds.match_colours(content, style)))
+
+    def paint(self, kind: str, settings: PaintSettings, scene: Scene | None = None) -> Float[Tensor, "1 3 h w"]:
+        """Return one painting, of the pair where no other scene is given."""
+        return self.painter.paint(self._commission(kind, settings, scene))
+
+    def _repainting(self, cause: str, scene: Scene, padding: Padding = "zero") -> Case:
+        picture = self.painter.paint(self._commission(f"again-{cause}", self.settings, scene, padding))
+        assert scene.content is not None and scene.style is not None  # noqa: PT018
+        return Case(
+            *(self.subject.name, "painting", picture, scene.content, scene.style, f"repainting/{cause}"),
+            painter=self.spec.label,
+        )
+
+    def _commission(
+        self, kind: str, settings: PaintSettings, scene: Scene | None = None, padding: Padding = "zero"
+    ) -> Commission:
+        scene = scene or Scene(self.subject.content, self.subject.style)
+        return Commission(f"{self.subject.name}-{kind}-{self.spec.label}", self.spec, scene, settings, padding)
+
+    def _case(self, kind: str, picture: Tensor, series: str = "", amount: float = 1.0) -> Case:
+        return Case(
+            pair=self.subject.name,
+            kind=kind,
+            picture=picture,
+            content=self.subject.content,
+            style=self.subject.style,
+            series=series,
+            amount=amount,
+            painter=self.spec.label,
+        )
 
 
-def _digest(spec: BackboneSpec, subject: Subject, settings: PaintSettings) -> str:
-    """Return a word that differs for different pictures, networks or settings."""
-    changed = spec.path.stat().st_mtime_ns if spec.path is not None else None  # a checkpoint that trains on
-    digest = hashlib.sha256(json.dumps([spec.text, changed, as_plain(settings)]).encode())
-    for picture in (subject.content, subject.style):
-        digest.update(picture.mul(255).round().byte().numpy().tobytes())
-    return digest.hexdigest()[:12]
+def _stops(shares: tuple[float, ...], steps: int) -> list[int]:
+    """Return these shares of the evaluations, rising from 1.
+
+    Example:
+        >>> _stops(PLAIN_STOPS, 75), _stops(PLAIN_STOPS, 1)
+        ([10, 25, 50, 100], [1, 2, 3, 4])
+    """
+    stops: list[int] = []
+    for share in shares:
+        stops.append(max(round(share * steps), (stops or [0])[-1] + 1))
+    return stops
 
 
-def _size(image: Tensor) -> tuple[int, int]:
-    """Return (height, width)."""
-    height, width = image.shape[-2:]
-    return height, width
+def _shifted(picture: Tensor) -> Tensor:
+    """Return the picture one pixel further down and to the right, its edge repeated."""
+    return functional.pad(picture, (1, 0, 1, 0), mode="replicate")[..., :-1, :-1]

@@ -1,19 +1,29 @@
 """Every judge over cases of known quality: `judge_cases`, then `summarise` into a `Validity` each."""
 
-import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nstkit.measure import Aspect, Measure
 from transfer.judges.artefacts import GUARDS
 from transfer.judges.trust import Validity, ranked
-from transfer.judges.validation.auc import Groups, auc, auc_by_kind, interval, overall, rank_correlation
+from transfer.judges.validation.auc import Groups, auc, auc_by_kind, interval, overall
 from transfer.judges.validation.cases import KINDS, Case, Question
+from transfer.judges.validation.orders import (
+    JudgedCase,
+    dose_orders,
+    mean,
+    preferred_to_plain,
+    repeatability,
+    sensitivity,
+    without_nan,
+)
 
 QUESTIONS: Mapping[Aspect, Question] = {
     "style": "style",
@@ -24,10 +34,15 @@ QUESTIONS: Mapping[Aspect, Question] = {
 }
 """What a measure is asked about, by its aspect: colours and textures are those of the style."""
 
-GUARD_NAMES = frozenset(guard.name for guard in GUARDS)
+COLUMNS = (
+    "told, untold: AUC against kinds of frauds that judges hold, or do not hold, among their candidates.\n"
+    "sense: how often the stronger of two paintings is preferred. dose: least rank correlation with under-stylized "
+    "doses.\nplain: least preference for a painting over an under-stylized one. again: deviation between repaintings "
+    "over that between networks."
+)
+"""What stands in the columns of the table."""
 
-JudgedCase = tuple[Case, float]
-"""A case and a judge's value of it; higher = better."""
+GUARD_NAMES = frozenset(guard.name for guard in GUARDS)
 
 
 @runtime_checkable
@@ -114,24 +129,37 @@ def _summary(measure: Measure, cases: Sequence[Case], values: Sequence[float]) -
     kinds, table = auc_by_kind(_groups(main, question))
     columns = np.split(table, len(kinds), axis=1) if kinds else []
     good, bad = ([value for case, value in main if case.expected(question) is wanted] for wanted in (True, False))
-    low, high = interval(table)
+    is_told = np.array([KINDS[kind].told == question for kind in kinds], bool)
+    told, untold = (_with_bounds(table[:, chosen]) for chosen in (is_told, ~is_told))
+    is_about_style = question == "style"
+    repainted, between, repaintings = repeatability(judged)
     return Validity(
         name=measure.name,
         aspect=question,
         auc=overall(table),
-        low=low,
-        high=high,
+        told=told,
+        untold=untold,
         pooled=auc(good, bad),
         frauds={
-            kind: (overall(column), *interval(column))
+            kind: _with_bounds(column)
             for kind, column in zip(kinds, columns, strict=True)
             if not np.isnan(column).all()
         },
         goods=_by_good_kind(main, question),
-        dose=_doses(judged, question),
+        dose={} if question == "artefacts" else dose_orders(judged, falls=question == "content"),
+        sensitivity=sensitivity(judged) if is_about_style else {},
+        plain=preferred_to_plain(judged) if is_about_style else {},
+        repainted=repainted,
+        between=between,
+        repaintings=repaintings,
         changes=_changes(judged, [value for _, value in main]),
         pairs=len({case.pair for case, _ in main}),
     )
+
+
+def _with_bounds(table: Float[NDArray, "pairs kinds"]) -> tuple[float, float, float]:
+    """Return the mean AUC and the bounds of its interval."""
+    return (overall(table), *interval(table))
 
 
 def _groups(main: Sequence[JudgedCase], question: Question) -> Groups:
@@ -153,22 +181,7 @@ def _by_good_kind(main: Sequence[JudgedCase], question: Question) -> dict[str, f
     for kind in kinds:
         rest = [(case, value) for case, value in main if case.kind == kind or case.expected(question) is not True]
         means[kind] = overall(auc_by_kind(_groups(rest, question))[1])
-    return _without_nan(means)
-
-
-def _doses(judged: Sequence[JudgedCase], question: Question) -> dict[str, float]:
-    """Return the rank correlation with each series' dose of style, mean over pairs: falling is right for content."""
-    if question == "artefacts":
-        return {}
-    steps = [(case, value) for case, value in judged if case.series.startswith("dose/")]
-    steps.sort(key=lambda step: (step[0].series, step[0].pair))
-    correlations: dict[str, list[float]] = {}
-    for (series, _), group in itertools.groupby(steps, lambda step: (step[0].series, step[0].pair)):
-        members = list(group)
-        correlation = rank_correlation([case.amount for case, _ in members], [value for _, value in members])
-        name = series.removeprefix("dose/")
-        correlations.setdefault(name, []).append(-correlation if question == "content" else correlation)
-    return _without_nan({name: _mean(values) for name, values in correlations.items()})
+    return without_nan(means)
 
 
 def _changes(judged: Sequence[JudgedCase], main: Sequence[float]) -> dict[str, float]:
@@ -181,31 +194,25 @@ def _changes(judged: Sequence[JudgedCase], main: Sequence[float]) -> dict[str, f
     for case, value in judged:
         if case.series in ("exposure", "size"):
             changes.setdefault(case.series, []).append(abs(value - unchanged[case.pair, case.kind]) / spread)
-    return _without_nan({series: _mean(values) for series, values in changes.items()})
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Return the mean of what is not nan."""
-    return float(np.mean([value for value in values if not math.isnan(value)] or [math.nan]))
-
-
-def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if not math.isnan(value)}
+    return without_nan({series: mean(values) for series, values in changes.items()})
 
 
 def format_table(table: Mapping[str, Validity]) -> str:
     """Return the verdicts as text, a row a judge, best first within each aspect."""
     width = max([len("judge"), *map(len, table)])
     lines = [
-        f"{'judge':{width}s}  {'about':9s}  {'AUC':>4s} {'95 %':>12s}  verdict  {'worst fraud':22s}   dose  expo  size"
+        f"{'judge':{width}s}  {'about':9s}  told untold {'95 %':>12s}  verdict  {'worst fraud':22s}  sense  dose  plain"
+        "  again  fails by"
     ]
     for judge in ranked(table):
         worst = f"{judge.worst} {judge.frauds[judge.worst][0]:.2f}" if judge.worst else ""
-        bounds = f"{judge.low:.2f} to {judge.high:.2f}"
-        dose = judge.dose.get("quilt", math.nan)
-        changes = "  ".join(f"{judge.changes.get(series, math.nan):4.2f}" for series in ("exposure", "size"))
+        auc, low, high = judge.untold
+        bounds = f"{low:.2f} to {high:.2f}"
+        sense = mean(list(judge.sensitivity.values()))
+        failures = " ".join(judge.failures) if judge.is_trusted is False else ""
         lines.append(
-            f"{judge.name:{width}s}  {judge.aspect:9s}  {judge.auc:4.2f} {bounds:>12s}  {judge.verdict:7s}  "
-            f"{worst:22s}  {dose:5.2f}  {changes}"
+            f"{judge.name:{width}s}  {judge.aspect:9s}  {judge.told[0]:4.2f}   {auc:4.2f} {bounds:>12s}  "
+            f"{judge.verdict:7s}  {worst:22s}  {sense:5.2f} {judge.least_dose:5.2f}  {judge.least_plain:5.2f}  "
+            f"{judge.repeat_ratio:5.2f}  {failures}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, COLUMNS])

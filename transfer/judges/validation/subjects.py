@@ -44,6 +44,7 @@ def read_subjects(config: JudgesConfig) -> list[Subject]:
             other_content=_next_to(content, all_contents),
             other_style=_next_to(style, all_styles),
             published=published.get((content, style)),
+            other_published=_in_another_style(published, content, style),
         )
         for content, style in choose_pairs(tuple(contents), tuple(styles), config.validation.pairs, tuple(published))
     ]
@@ -133,7 +134,15 @@ def _read_published(
     return results
 
 
-def _next_to(name: str, pictures: Pictures) -> Tensor:
+def _in_another_style(published: Mapping[tuple[str, str], Tensor], content: str, style: str) -> Tensor | None:
+    """Return the result of this content in the style that follows this one, among those that there are."""
+    results = {other: result for (of, other), result in published.items() if of == content}
+    if not set(results) - {style}:
+        return None
+    return _next_to(style, results) if style in results else next(iter(results.values()))
+
+
+def _next_to(name: str, pictures: Mapping[str, Tensor]) -> Tensor:
     """Return the picture that follows the one of this name, the first behind the last."""
     names = list(pictures)
     return pictures[names[(names.index(name) + 1) % len(names)]]

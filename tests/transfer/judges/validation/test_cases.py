@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from transfer.judges.candidates import altered_contents, style_frauds
+from transfer.judges.frauds import blur
 from transfer.judges.validation.cases import BLENDED_SHARES, KINDS, Case, Subject, make_cases
 
 
@@ -13,7 +15,8 @@ def waves(seed, height, width):
 
 @pytest.fixture(scope="module")
 def subject():
-    return Subject("a-b", waves(0, 48, 64), waves(1, 60, 60), waves(2, 50, 50), waves(3, 64, 48), waves(4, 48, 64))
+    results = (waves(4, 48, 64), waves(5, 48, 64))
+    return Subject("a-b", waves(0, 48, 64), waves(1, 60, 60), waves(2, 50, 50), waves(3, 64, 48), *results)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def cases(subject):
 
 def test_every_kind_without_a_network_is_there_once(cases):
     main = [case.kind for case in cases if not case.series]
-    assert sorted(main) == sorted(set(KINDS) - {"painting", "synthesis", "random_network"})
+    assert sorted(main) == sorted(set(KINDS) - {"painting", "synthesis", "random_network", "other_painting"})
 
 
 def test_each_aspect_has_good_pictures_and_frauds_in_every_pair(cases):
@@ -64,8 +67,27 @@ def test_size_and_exposure_change_all_three_pictures(cases, subject):
 
 
 def test_published_is_left_out_where_there_is_none(subject):
-    kinds = {case.kind for case in make_cases(replace(subject, published=None))}
-    assert "published" not in kinds
+    kinds = {case.kind for case in make_cases(replace(subject, published=None, other_published=None))}
+    assert not {"published", "other_published"} & kinds
+
+
+def test_a_wash_keeps_the_photographs_light(cases, subject):
+    washed = next(case.picture for case in cases if case.kind == "washed")
+    quilt = next(case.picture for case in cases if case.kind == "quilt" and not case.series)
+    light, fine = blur(washed) - blur(subject.content), washed - blur(washed)
+    assert light.abs().mean() < 0.1 * (blur(quilt) - blur(subject.content)).abs().mean()
+    strokes = quilt - blur(quilt)
+    assert torch.corrcoef(torch.stack([fine.flatten(), strokes.flatten()]))[0, 1] > 0.6
+
+
+def test_judges_hold_what_they_were_told_of(subject):
+    held = style_frauds(subject.content, subject.style)
+    told = {kind for kind, about in KINDS.items() if about.told == "style"}
+    assert told == {"content", "recoloured", "blend_25", "blend_50", "noise", "noisy_content", "scrambled"}
+    wanted = {"content", "recoloured content", "blend", "noise", "noisy content", "scrambled style"}
+    assert wanted <= set(held)
+    assert KINDS["mirrored"].told == "content"
+    assert "mirrored content" in altered_contents(subject.content)
 
 
 def test_expectations_are_those_of_the_kind(subject):

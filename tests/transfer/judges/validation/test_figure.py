@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from transfer.judges.trust import Validity
 from transfer.judges.validation.cases import Case
-from transfer.judges.validation.figure import CAPTION_PX, COLUMNS, PICTURE_PX, case_sheet, validity_figure
+from transfer.judges.validation.figure import CAPTION_PX, COLUMNS, PICTURE_PX, case_sheet, columns_of, validity_figure
 
 
 def judge(name, auc=0.9):
@@ -11,12 +14,17 @@ def judge(name, auc=0.9):
         name=name,
         aspect="style",
         auc=auc,
-        low=0.85,
-        high=0.97,
+        told=(auc, auc, auc),
+        untold=(auc, 0.85, 0.97),
         pooled=0.88,
         frauds={"noise": (auc, auc, auc)},
         goods={"quilt": 0.91},
         dose={"quilt": 0.9},
+        sensitivity={"weight 10 over 3": 1.0},
+        plain={},
+        repainted=0.01,
+        between=0.05,
+        repaintings={"noise": 0.01},
         changes={"size": 0.1},
         pairs=4,
     )
@@ -26,6 +34,17 @@ def test_figure_grows_with_the_judges():
     small, large = (validity_figure({str(n): judge(str(n)) for n in range(count)}) for count in (2, 8))
     assert large.height > small.height
     assert large.width == small.width
+
+
+def test_columns_are_what_somebody_was_asked():
+    columns = columns_of([judge("a"), replace(judge("b"), repainted=0.05)])
+    assert [column.label for column in columns] == [
+        *("AUC, told kinds", "AUC, untold kinds", "noise", "weight 10 over 3", "quilt"),
+        *("repaintings / networks", "size"),
+    ]
+    ratio = columns[-2]
+    assert ratio.answer(judge("a")) == pytest.approx(0.2)
+    assert (ratio.shade(0.0), ratio.shade(1 / 3), ratio.shade(2.0)) == (1, 0.5, 0)
 
 
 def test_figure_shows_frauds_that_win():

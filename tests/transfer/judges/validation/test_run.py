@@ -16,7 +16,7 @@ from transfer.judges.artefacts import ARTEFACTS, GUARDS
 from transfer.judges.colour import COLOUR
 from transfer.judges.config import JudgesConfig
 from transfer.judges.picture import fit
-from transfer.judges.validation import painted, subjects
+from transfer.judges.validation import painter, subjects
 from transfer.judges.validation.run import partial_judges, validate
 
 
@@ -38,7 +38,7 @@ def validated(tmp_path_factory, checkpoint):
     config = JudgesConfig.of(validate=True, size=96, pairs=1, steps=1, quiet=True)
     tiny = load_backbone(str(checkpoint))
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(screen), Run(folder, config, {}) as run:
-        patch.setattr(painted, "load_backbone", lambda spec: tiny)
+        patch.setattr(painter, "load_backbone", lambda spec, padding: tiny)
         patch.setattr(subjects, "sample_style", lambda size_px, seed: sample_style(96, seed))  # drawn in no time
         table = validate(run, FewJudges(), config, torch.device("cpu"))
     assert list(table) == [measure.name for measure in FewJudges.measures]
@@ -47,7 +47,7 @@ def validated(tmp_path_factory, checkpoint):
 
 def test_validation_writes_all_that_is_promised(validated, read_events):
     folder, screen = validated
-    assert "33 cases of 1 pairs, 1 painted, 0 found" in screen
+    assert "48 cases of 1 pairs, 13 painted, 1 found" in screen
     assert all(measure.name in screen for measure in FewJudges.measures)
     names = {path.name for path in folder.iterdir() if not path.name.startswith("events")}
     tables = {"validity.json", "validity.csv", "validity.png", "values.csv", "cases.png"}
@@ -56,6 +56,10 @@ def test_validation_writes_all_that_is_promised(validated, read_events):
     assert list(validity["judges"]) == [measure.name for measure in FewJudges.measures]
     assert validity["judges"]["judge/colour"]["frauds"]["noise"][0] < 0.5
     assert validity["judges"]["judge/colour"]["is_trusted"] is None  # of a single pair
+    assert list(validity["judges"]["judge/colour"]["sensitivity"])[:1] == ["evaluations 2 over 1"]
+    assert validity["judges"]["judge/colour"]["repainted"] > 0
+    assert validity["judges"]["judge/colour"]["between"] is None  # of a single painter
+    assert (validity["about"]["painter"], validity["about"]["cases"]) == (["carried"], 48)
     events = read_events(folder)
     assert {"image/cases", "image/validity"} <= set(events.Tags()["images"])
     assert events.Scalars("validity/colour")[0].value == pytest.approx(validity["judges"]["judge/colour"]["auc"], 1e-3)
@@ -64,8 +68,9 @@ def test_validation_writes_all_that_is_promised(validated, read_events):
 def test_values_hold_every_case_and_say_what_was_not_asked(validated):
     folder, _ = validated
     rows = list(csv.DictReader(io.StringIO((folder / "values.csv").read_text())))
-    assert len(rows) == 33
-    assert [row["kind"] for row in rows][-1] == "random_network"
+    assert len(rows) == 48
+    assert {"washed", "random_network", "painting"} <= {row["kind"] for row in rows}
+    assert {"dose/quilt", "dose/evaluations", "dose/weight", "repainting/shift"} <= {row["series"] for row in rows}
     checkered = next(row for row in rows if row["kind"] == "checkered")
     assert float(checkered["judge/artefacts/checkerboard"]) > 1
     assert math.isnan(float(checkered["judge/artefacts/ghost"]))

@@ -60,7 +60,8 @@ def test_each_judge_is_asked_about_what_it_was_always_asked_about(backbone, cpu)
 def test_a_judge_that_sees_the_style_is_trusted(cases):
     validity = validity_of(cases, measure("judge/style"))
     assert validity.frauds == dict.fromkeys(("content", "noise", "blend_50", "random_network"), (1.0, 1.0, 1.0))
-    assert (validity.auc, validity.low, validity.high, validity.pooled) == (1, 1, 1, 1)
+    assert (validity.auc, validity.pooled) == (1, 1)
+    assert validity.told == validity.untold == (1, 1, 1)
     assert validity.goods == {"style_crop": 1, "quilt": 1}
     assert validity.pairs == LEAST_PAIRS
     assert validity.is_trusted is True
@@ -69,6 +70,15 @@ def test_a_judge_that_sees_the_style_is_trusted(cases):
 def test_the_same_numbers_the_other_way_round_fail(cases):
     validity = validity_of(cases, measure("judge/style", higher_is_better=False))
     assert validity.auc == 0
+    assert validity.is_trusted is False
+
+
+def test_kinds_that_judges_hold_are_counted_apart(cases):
+    worse = [
+        dataclasses.replace(case, picture=level(0.95)) if case.kind == "random_network" else case for case in cases
+    ]
+    validity = validity_of(worse, measure("judge/style"))
+    assert (validity.told[0], validity.untold[0], validity.auc) == (1, 0, 0.75)
     assert validity.is_trusted is False
 
 
@@ -82,6 +92,7 @@ def test_one_fraud_that_is_preferred_is_enough_to_fail(cases):
     worse = [dataclasses.replace(case, picture=level(0.95)) if case.kind == "blend_50" else case for case in fooled]
     validity = validity_of(worse, measure("judge/style"))
     assert validity.auc == pytest.approx(0.8)
+    assert validity.untold == (1, 1, 1)
     assert validity.worst == "blend_50"
     assert validity.is_trusted is False
 
@@ -105,6 +116,30 @@ def test_doses_count_upwards_for_style_and_downwards_for_content(cases):
         "quilt": pytest.approx(-1)
     }
     assert validity_of([*cases, *doses], measure("judge/artefacts", aspect="artefacts")).dose == {}
+
+
+def test_paintings_are_compared_within_their_painter(cases):
+    content, style = level(0.1), level(0.8)
+
+    def painted(value, series="", amount=1.0, painter="net"):
+        return [Case(p, "painting", level(value), content, style, series, amount, painter) for p in PAIRS]
+
+    extra = [
+        *painted(0.6),
+        *painted(0.8, painter="other"),
+        *painted(0.5, "dose/weight", 3.0),
+        *painted(0.9, "dose/weight", 10.0),
+        *painted(0.4, "dose/gatys", 50.0),
+        *painted(0.7, "dose/gatys", 100.0),
+        *painted(0.62, "repainting/shift"),
+    ]
+    style_judge = validity_of([*cases, *extra], measure("judge/style"))
+    assert style_judge.sensitivity == {"weight 10 over 3": 1}
+    assert style_judge.plain == {"gatys 50": 1, "gatys 100": 0}
+    assert style_judge.repeat_ratio == pytest.approx(0.1, rel=1e-4)
+    assert style_judge.is_trusted is False
+    content_judge = validity_of([*cases, *extra], measure("judge/content", aspect="content"))
+    assert content_judge.sensitivity == content_judge.plain == {}
 
 
 def test_changes_are_in_deviations_of_the_values_of_all_cases(cases):

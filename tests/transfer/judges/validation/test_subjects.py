@@ -35,6 +35,21 @@ def test_users_pictures_with_others_from_the_samples(pictures, tmp_path, monkeyp
         read_subjects(JudgesConfig.of(validate=True, published=tmp_path, size=96))
 
 
+def test_a_result_of_the_same_content_in_another_style_is_found(pictures, tmp_path, monkeypatch, draw_picture):
+    monkeypatch.setattr(subjects, "sample_style", lambda size_px, seed: sample_style(96, seed))  # drawn in no time
+    results = {}
+    for seed, name in enumerate(("boat_dots", "boat_waves", "house_dots")):
+        draw_picture((96, 80), seed).save(tmp_path / f"{name}.png")
+        results[name] = to_tensor(draw_picture((96, 80), seed))
+    folders = {"content": (pictures / "content",), "style": (pictures / "style",)}
+    found = read_subjects(JudgesConfig.of(validate=True, published=tmp_path, size=96, **folders))
+    others = {subject.name: subject.other_published for subject in found}
+    assert torch.equal(others["boat-dots"], results["boat_waves"])
+    assert torch.equal(others["boat-waves"], results["boat_dots"])
+    assert others["house-dots"] is None
+    assert torch.equal(others["house-waves"], results["house_dots"])
+
+
 def test_mosaic_has_many_textures_in_few_colours():
     picture = draw_mosaic(0)
     assert picture.size == (480, 480)
