@@ -75,5 +75,10 @@ def train_and_report(session: "Session") -> None:
     print(f"paint:   {as_typed(f'python -m transfer --backbone {folder}/ckpt.pt{factory}')}")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command, also as a program of its own, which a train_backbone.py in the working folder does not hide."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -69,5 +69,10 @@ def print_settings(asked: TransferConfig) -> None:
     print(json.dumps(settings_of(asked.changed(device=device.type).resolved()), indent=2))
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command, also as a program of its own, which a transfer.py in the working folder does not hide."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -45,5 +45,10 @@ def with_picture_flag(words: Sequence[str]) -> list[str]:
     return ["--picture", *first, *words[len(first) :]] if first else list(words)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the command, also as a program of its own, which a transfer.py in the working folder does not hide."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    run()
