@@ -5,11 +5,11 @@ import time
 
 from tqdm import tqdm
 
-EVERY_SHARE, EVERY_S = 0.1, 30.0  # of the work, or since the last line
+EVERY_SHARE, EVERY_S, LEAST_S = 0.1, 30.0, 5.0  # of the work, or since the last line; no line sooner after another
 
 
 class Lines:
-    """Lines in place of a bar, for logs of jobs and notebooks: every tenth of the work, or every 30 seconds.
+    """Lines in place of a bar, for logs of jobs and notebooks: every tenth of the work, 5 to 30 seconds apart.
 
     It is used as `tqdm` is; one of more than a few seconds says when it began.
     """
@@ -35,7 +35,8 @@ class Lines:
         self.n += count
         now = time.monotonic()
         is_further = self._total is not None and self.n - self._said >= EVERY_SHARE * self._total
-        if is_further or now - self._said_at >= EVERY_S:
+        since_s = now - self._said_at
+        if since_s >= EVERY_S or (is_further and since_s >= LEAST_S):
             self._said, self._said_at = self.n, now
             print(self.line(now - self._started), file=sys.stderr, flush=True)
 

@@ -16,9 +16,8 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from nstkit.annotations import is_group, is_list, plain_of
-from nstkit.command_line import bare_of
 from nstkit.presets import Presets, list_presets
-from nstkit.settings import Settings, hints_of
+from nstkit.settings import Settings, bare_of, hints_of
 
 KINDS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import tyro
 
-from nstkit.annotations import BARE, allowed_by, is_list, marks_of, may_be_none, plain_of
+from nstkit.annotations import allowed_by, is_list, marks_of, may_be_none, plain_of
 from nstkit.errors import UserError, nearest
-from nstkit.settings import NotAllowed, Settings, as_word, flag_of, leaves_of
+from nstkit.settings import NotAllowed, Settings, as_word, bare_of, flag_of, leaves_of
 
 FLAG = re.compile(r"--.|-[A-Za-z]", re.DOTALL)
 NUMBER = re.compile(r"-(inf|infinity|nan)", re.IGNORECASE)  # all others begin with a digit or a dot
@@ -117,11 +117,6 @@ def read_words(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
             f"{as_word(loose[0])}: no flag before it takes it.{listed} A text with blanks wants quotation marks."
         )
     return values
-
-
-def bare_of(cls: type[Settings]) -> list[str]:
-    """Return the settings that may be given as words without their flags, in the order of the words."""
-    return [name for name, hint in leaves_of(cls).items() if BARE in marks_of(hint)]
 
 
 def is_positional(hint: Any) -> bool:

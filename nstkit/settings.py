@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nstkit.annotations import checked, is_group
+from nstkit.annotations import BARE, checked, is_group, marks_of
 from nstkit.errors import UserError, nearest
 
 Value = TypeVar("Value")
@@ -107,6 +107,11 @@ def leaves_of(cls: type) -> dict[str, Any]:
         assert not leaves.keys() & inner.keys(), f"two settings of one name: {leaves.keys() & inner.keys()}"
         leaves |= inner
     return leaves
+
+
+def bare_of(cls: type[Settings]) -> list[str]:
+    """Return the settings that may be given as words without their flags, in the order of the words."""
+    return [name for name, hint in leaves_of(cls).items() if BARE in marks_of(hint)]
 
 
 def check_names(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:

@@ -29,19 +29,20 @@ def main() -> None:
     check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
     check_least_memory(*largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device)
     # Only now: importing torch takes seconds, and --help and mistakes should answer at once.
-    print(f"loading: {', '.join(labels)}", flush=True)
+    if not config.network.list_taps:
+        print(f"loading: {', '.join(labels)}", flush=True)
     from nstkit import hardware
     from nstkit.backbones.describe import taps_table
     from nstkit.backbones.prepare import load_backbone
     from nstkit.runs import open_run
     from transfer.batch import check_memory, load_judges, paint_pairs
+    from transfer.overview import Overview
     from transfer.painting.format import fit_format
-    from transfer.sheet import Sheet
 
     device = hardware.use_device(asked.run.device)
     given, asked = asked, asked.changed(device=device.type)
     config = asked.resolved()
-    sheet = Sheet(pairs) if len(specs) * len(pairs) > 1 else None
+    overview = Overview(pairs, config) if len(specs) * len(pairs) > 1 else None
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label
@@ -58,7 +59,7 @@ def main() -> None:
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
-            paint_pairs(run, backbone, pairs, fitted, device, panel, sheet)
+            paint_pairs(run, backbone, pairs, fitted, device, panel, overview)
 
 
 def print_settings(asked: TransferConfig) -> None:

@@ -13,12 +13,12 @@ from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
+from transfer.overview import Overview
 from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, read_by_name
 from transfer.report import Reporter, judges_line
-from transfer.sheet import Sheet
 
 
 def paint_pairs(
@@ -28,7 +28,7 @@ def paint_pairs(
     config: TransferConfig,
     device: torch.device,
     panel: Panel | None,
-    sheet: Sheet | None = None,
+    overview: Overview | None = None,
 ) -> list[Path]:
     """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths.
 
@@ -39,11 +39,11 @@ def paint_pairs(
         config: resolved settings.
         device: where to paint.
         panel: who judges the pictures; None for nobody.
-        sheet: takes the pictures, beside those of other networks; None for a single one.
+        overview: takes the pictures, beside those of other networks; None for a single one.
     """
     paths = []
     with Interruption() as asked:
-        reporter = Reporter(run, backbone, config, len(pairs), asked, sheet)
+        reporter = Reporter(run, backbone, config, len(pairs), asked, overview)
         try:
             for pair in pairs:
                 scene = pair.scene(config.pictures.size, device)

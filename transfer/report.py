@@ -20,12 +20,12 @@ from transfer.config import TransferConfig
 from transfer.judges.identification import STYLE
 from transfer.judges.panel import Panel
 from transfer.judges.trust import LEGEND, mark
+from transfer.overview import Overview
 from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
 from transfer.painting.settings import STEPS, UNLIMITED_STEPS
 from transfer.pairs import Pair, output_path
 from transfer.progress import Progress
-from transfer.sheet import Sheet
 
 SHEET_PX = 1280  # longer side of a sheet in TensorBoard
 SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the step: most changes early
@@ -44,10 +44,10 @@ class Reporter:
         config: TransferConfig,
         pair_count: int,
         interruption: Interruption,
-        sheet: Sheet | None = None,
+        overview: Overview | None = None,
     ) -> None:
-        """Take what all pairs share; `sheet` is that of the whole command, None where it would hold one picture."""
-        self._sheet = sheet
+        """Take what all pairs share; `overview` is the whole command's, None where it would hold one picture."""
+        self._overview = overview
         self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
         self._interruption = interruption
         steps = known(config.optimization.steps)
@@ -62,6 +62,7 @@ class Reporter:
             for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
                     self._run.show_picture(tag, picture)
+        self._losses: list[float] = []
         self._progress = Progress(self._run, pair.name, self._config.output)
         self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=self._config.run.quiet)
 
@@ -72,6 +73,7 @@ class Reporter:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
             self._run.flush()
         self._progress.step(step)
+        self._losses.append(step.scalars["loss/total"])
         kind = "content" if self._config.pictures.mode == "content" else "style"
         self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
         self._bar.update()
@@ -89,8 +91,6 @@ class Reporter:
         if out is not None:
             path = output_path(out, self._backbone.label, pair)
             save_picture(painting.image, path, texts)
-        if self._sheet is not None:
-            self._sheet.add(to_picture(painting.image), self._backbone.label, pair.name)
         self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
         if painting.facts:
             facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
@@ -101,6 +101,9 @@ class Reporter:
             self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in logged.items()})
             self._run.show_text(f"{self._prefix}judges", judges_table(judged), painting.number)
         losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
+        if self._overview is not None:
+            picture, label = to_picture(painting.image), self._backbone.label
+            self._overview.add(picture, label, pair.name, path, self._losses, {**losses, **judged})
         names = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
         effort = {"step": painting.number, "time_s": round(painting.time_s, 3)}
         self._rows.append({**names, **effort, **losses, **judged})
@@ -113,9 +116,12 @@ class Reporter:
             self._run.show_picture(tag, to_tensor(sheet), longer_px=SHEET_PX)
 
     def close(self) -> None:
-        """Write the sheet so far, and this run's row of the table: medians over its pairs."""
-        if self._sheet is not None:
-            sheet = self._sheet.draw()
+        """Write sheet and page so far, and this run's row of the table: medians over its pairs."""
+        if self._overview is not None:
+            page = self._run.folder / "index.html"
+            self._overview.write_page(page)
+            print(f"page:    {page}")
+            sheet = self._overview.draw_sheet()
             save_picture(sheet, self._run.folder / "sheet.png")
             self._run.show_picture("image/sheet", to_tensor(sheet), longer_px=SHEET_PX)
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality

@@ -24,6 +24,14 @@ def test_a_line_at_every_tenth(clock, capsys):
     assert said[-1] == "lake: 50 of 50 eval, 50 s, 0 s left, style 49"
 
 
+def test_quick_work_says_little(clock, capsys):
+    with open_bar(50, "lake", "eval", is_quiet=False) as lines:
+        for step in range(50):
+            clock[0] = step / 5
+            lines.update()
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == ["lake: 26 of 50 eval"]
+
+
 def test_a_line_every_thirty_seconds_where_the_end_is_not_known(clock, capsys):
     lines = open_bar(None, "lake", "eval", is_quiet=False)
     for step in range(100):
@@ -36,9 +44,10 @@ def test_a_line_every_thirty_seconds_where_the_end_is_not_known(clock, capsys):
     ("is_terminal", "is_quiet", "kind"),
     [(True, False, tqdm), (True, True, tqdm), (False, False, Lines), (False, True, tqdm)],
 )
-def test_which_it_is(monkeypatch, is_terminal, is_quiet, kind, capsys):
+def test_which_it_is(monkeypatch, is_terminal, is_quiet, kind, capsys, clock):
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: is_terminal, raising=False)
     with open_bar(3, "lake", "eval", is_quiet=is_quiet) as shown:
+        clock[0] = 9.0
         shown.update(3)
         assert isinstance(shown, kind)
     assert bool(capsys.readouterr().err) != is_quiet

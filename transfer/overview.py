@@ -1,0 +1,125 @@
+"""All pictures of one command, as a sheet and as a page: pictures, curves, judges, settings. It opens from the disk."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from PIL import Image
+
+from nstkit.config import settings_of
+from nstkit.pages.render import CURVE_PX, as_data, curve_points, write_page
+from transfer.config import TransferConfig
+from transfer.judges.trust import LEGEND, mark
+from transfer.pairs import Pair
+from transfer.sheet import Sheet
+
+TEMPLATE = Path(__file__).with_name("overview.html")
+PICTURE_PX, SOURCE_PX = 640, 240  # longer side of a picture in the page, and of one that it was painted from
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture of the page.
+
+    Attributes:
+        network: that painted it.
+        pair: its name.
+        path: of the file at full size.
+        data: the picture itself, small.
+        losses: of every evaluation.
+        numbers: what was measured on it, by name.
+    """
+
+    network: str
+    pair: str
+    path: Path
+    data: str
+    losses: Sequence[float]
+    numbers: Mapping[str, float]
+
+
+class Overview:
+    """Takes the pictures of networks, one network after the other, each in the order of the pairs."""
+
+    def __init__(self, pairs: Sequence[Pair], config: TransferConfig) -> None:
+        self._pairs, self._config = pairs, config
+        self._sheet = Sheet(pairs)
+        self._shown: list[Shown] = []
+
+    def add(
+        self,
+        picture: Image.Image,
+        network: str,
+        pair: str,
+        path: Path,
+        losses: Sequence[float],
+        numbers: Mapping[str, float],
+    ) -> None:
+        """Take a picture of any size; see `Shown`."""
+        self._sheet.add(picture, network, pair)
+        self._shown.append(Shown(network, pair, path, as_data(picture, PICTURE_PX), losses, numbers))
+
+    def draw_sheet(self) -> Image.Image:
+        """Return the sheet as far as it is filled."""
+        return self._sheet.draw()
+
+    def write_page(self, path: Path) -> None:
+        """Write the page as far as it is filled."""
+        networks = list(dict.fromkeys(each.network for each in self._shown))
+        columns = list(dict.fromkeys(name for each in self._shown for name in each.numbers))
+        count = f"{len(self._shown)} pictures: {len(networks)} networks x {len(self._pairs)} pairs"
+        numbers = [
+            [each.network, each.pair, *(_digits(each.numbers.get(name)) for name in columns)] for each in self._shown
+        ]
+        write_page(
+            path,
+            TEMPLATE,
+            title=count,
+            about=f"{self._config.pictures.size} px, {self._config.optimization.steps} evaluations",
+            pairs=[{"sources": _sources(pair)} for pair in self._pairs],
+            rows=[{"network": name, "pictures": self._row(name, path.parent)} for name in networks],
+            curve_px=CURVE_PX,
+            legend=LEGEND,
+            columns=["network", "pair", *map(_heading, columns)],
+            numbers=numbers,
+            settings=json.dumps(settings_of(self._config), indent=2),
+        )
+
+    def _row(self, network: str, folder: Path) -> list[dict[str, Any]]:
+        of_network = {each.pair: each for each in self._shown if each.network == network}
+        return [
+            {
+                "pair": each.pair,
+                "link": quote(Path(os.path.relpath(each.path, folder)).as_posix()),
+                "data": each.data,
+                "curve": curve_points(each.losses),
+                "evaluations": len(each.losses),
+                "caption": _caption(each.numbers),
+            }
+            for each in (of_network[pair.name] for pair in self._pairs if pair.name in of_network)
+        ]
+
+
+FIRST = ("judge/style", "judge/content", "loss/style")
+"""Numbers that stand below a picture."""
+
+
+def _heading(name: str) -> str:
+    return mark(name).removeprefix("judge/") if name.startswith("judge/") else name
+
+
+def _caption(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.removeprefix('judge/')} {_digits(numbers[name])}" for name in FIRST if name in numbers)
+
+
+def _sources(pair: Pair) -> list[dict[str, str]]:
+    sources = ((pair.content, pair.content_name), (pair.style, pair.style_name))
+    return [{"data": as_data(picture, SOURCE_PX), "name": name} for picture, name in sources if picture is not None]
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
