@@ -26,6 +26,10 @@ OPPONENT_COLOURS = (
     (6**-0.5, 6**-0.5, -2 * 6**-0.5),
 )
 """Brightness, red against green, and yellow against blue: rows of length 1, at right angles."""
+SECOND_WEIGHT = 0.1
+"""Of the second order, a ratio, against energies, which are sRGB values: the cosine of patches sums over both."""
+FAINT = 0.5 / 255
+"""Energy that counts as none: half a level of 8 bit."""
 ENERGIES = 3 * ORIENTATIONS
 """Channels of the first order."""
 
@@ -35,6 +39,7 @@ class GaborBank:
 
     Source: Bruna & Mallat 2013, Invariant scattering convolution networks, equations 3 and 7 (moduli of wavelets, and
         moduli of wavelets of these); Gabor filters as in Manjunath & Ma 1996.
+        The second order is divided by the first one, as in Anden & Mallat 2014, Deep scattering spectrum, section IV.
     Differs: the maps are taken as they are, where a scattering transform averages them; second order of brightness, and
         of the next finer size, alone.
 
@@ -73,7 +78,7 @@ class GaborBank:
             if tap.stride > 1:
                 colours = F.avg_pool2d(colours, 2, ceil_mode=True)
             energies = _moduli(colours, kernels)
-            second = [] if finer is None else [_moduli(F.avg_pool2d(finer, 2, ceil_mode=True), kernels)]
+            second = [] if finer is None else [_second_order(F.avg_pool2d(finer, 2, ceil_mode=True), kernels)]
             finer = energies[:, :ORIENTATIONS]  # of brightness
             maps[name] = torch.cat([energies, _low_pass(colours), *second], 1)
         return {name: maps[name] for name in names}
@@ -110,6 +115,12 @@ def _moduli(maps: Float[Tensor, "1 c h w"], kernels: Float[Tensor, "n 1 k k"]) -
     waves = F.conv2d(_padded(maps).transpose(0, 1), kernels)  # (c, 2 * orientations, h, w)
     real, imaginary = waves.chunk(2, dim=1)
     return torch.hypot(real, imaginary).flatten(0, 1)[None]
+
+
+def _second_order(energies: Float[Tensor, "1 c h w"], kernels: Float[Tensor, "n 1 k k"]) -> Float[Tensor, "1 _ h w"]:
+    """Return how energies vary, relative to their size: else it would say again where they are large."""
+    own = energies.repeat_interleave(ORIENTATIONS, dim=1)
+    return SECOND_WEIGHT * _moduli(energies, kernels) / (own + FAINT)
 
 
 def _low_pass(colours: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
