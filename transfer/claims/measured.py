@@ -121,7 +121,8 @@ def final_top1(metrics: Path) -> float | None:
     if not metrics.is_file():
         return None
     for line in metrics.read_text().splitlines():
-        measures = json.loads(line).get("measures", {})
-        if "extractor/top1" in measures:
-            return float(measures["extractor/top1"])
+        if '"extractor/top1"' in line and line.endswith("}"):
+            measures = json.loads(line).get("measures", {})
+            if "extractor/top1" in measures:
+                return float(measures["extractor/top1"])
     return None
