@@ -62,6 +62,7 @@ class Reporter:
             for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
                     self._run.show_picture(tag, picture)
+        self._size_px = max(scene.size)
         self._progress = Progress(self._run, pair.name, self._config.output)
         self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=self._config.run.quiet)
 
@@ -134,7 +135,7 @@ class Reporter:
             "optimizer": config.optimization.optimizer,
             "init": config.optimization.init,
             "style_weight": config.losses.style_weight,
-            "size_px": config.pictures.size,
+            "size_px": self._size_px,
             "steps": config.optimization.steps,
             "seed": config.run.seed,
             "judged_by": self._judging_networks() or None,

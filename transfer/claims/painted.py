@@ -150,8 +150,8 @@ def inception(bench: Bench) -> Finding:
 def first_losses(bench: Bench) -> Finding:
     """The first losses rise from InceptionV3 over ResNet50 and VGG16 to VGG19.
 
-    gupta2019, after the first round of 20 evaluations: 369, 4.3e7, 2.9e9, 8.1e9. A unit of absolute loss is another for
-    every network, so that no weights are shared.
+    gupta2019: 369, 4.3e7, 2.9e9, 8.1e9, which are read here as those after the first round of 20 evaluations. A unit of
+    absolute loss is another for every network, so that no weights are shared.
     """
     claims = bench.config.claims
     texts = (claims.inception, claims.resnet50, "vgg16@random", bench.vgg19.text)
