@@ -42,6 +42,7 @@ from nstkit.settings import Settings, flag_of, leaves_of
 from train_backbone.config import TrainConfig
 from train_backbone.presets import PRESETS as TRAINING_PRESETS
 from train_backbone.resume import find_finished, find_resumable
+from transfer.claims.config import ClaimsConfig
 from transfer.config import TransferConfig
 from transfer.judges.__main__ import with_picture_flag
 from transfer.judges.config import JudgesConfig
@@ -103,6 +104,7 @@ COMMANDS: dict[type[Settings], Callable[[Any], object]] = {
     TrainConfig: check_training,
     TransferConfig: check_painting,
     StudyConfig: check_study,
+    ClaimsConfig: lambda config: parse_backbone(config.claims.own),
     QualityConfig: check_networks,
     JudgesConfig: lambda config: [parse_backbone(text) for text in (*config.judged.judge, *config.validation.painter)],
     InfoConfig: lambda config: config.file.exists(),

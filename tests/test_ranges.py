@@ -11,12 +11,13 @@ from nstkit.errors import UserError
 from nstkit.quality.config import QualityConfig
 from nstkit.settings import flag_of, leaves_of
 from train_backbone.config import TrainConfig
+from transfer.claims.config import ClaimsConfig
 from transfer.config import TransferConfig
 from transfer.judges.config import JudgesConfig
 from transfer.painting.settings import split_weights
 from transfer.study.config import StudyConfig
 
-COMMANDS = (TrainConfig, TransferConfig, JudgesConfig, StudyConfig, QualityConfig)
+COMMANDS = (TrainConfig, TransferConfig, JudgesConfig, StudyConfig, ClaimsConfig, QualityConfig)
 NUMBERS = {
     f"{cls.__name__} {flag_of(name)}": (cls, name, hint)
     for cls in COMMANDS

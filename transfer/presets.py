@@ -241,13 +241,14 @@ def altaha2023(given: Given) -> Values:
     From the paper: Adam at 0.02, 5000 steps, content 0.01, style 5, from the content picture or from noise (`--init
     noise`). Their text also has content 1 and style 0.01.
 
-    Left open there: layers, size, and how the losses are divided. They are Gatys' here, whose ratio of weights, 1 to
-    1000, is near to theirs.
+    Left open there: layers, size, and how the losses are divided. They are means here: then weights of 1 to 500 balance
+    for features of about 1, which torchvision's VGG19 and one's own have. Under Gatys' sums one's own would keep the
+    content and take no style.
     """
     return {
         "backbone": ("vgg19",),
         "pooling": "max",
-        "loss": "gatys",
+        "loss": "tensorflow",
         "style_taps": GATYS_STYLE,
         "content_taps": ("relu4_2",),
         "content_weight": 0.01,

@@ -63,6 +63,7 @@ class Reporter:
                 if picture is not None:
                     self._run.show_picture(tag, picture)
         self._losses: list[float] = []
+        self._size_px = max(scene.size)
         self._progress = Progress(self._run, pair.name, self._config.output)
         self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=self._config.run.quiet)
 
@@ -140,7 +141,7 @@ class Reporter:
             "optimizer": config.optimization.optimizer,
             "init": config.optimization.init,
             "style_weight": config.losses.style_weight,
-            "size_px": config.pictures.size,
+            "size_px": self._size_px,
             "steps": config.optimization.steps,
             "seed": config.run.seed,
             "judged_by": self._judging_networks() or None,

@@ -38,6 +38,10 @@ class Tap:
     prefix: int = 0
 
 
+TOO_SMALL = ("Kernel size can't be greater than actual input size", "Output size is too small")
+"""What torch says of a convolution or a pooling without a place for its kernel."""
+
+
 class _AllReached(Exception):
     """Raised out of the deepest tap, so that nothing behind it is computed."""
 
@@ -167,8 +171,13 @@ class Backbone(nn.Module):
             pass
         except (RuntimeError, AssertionError) as error:
             smallest = max((self.taps[name].stride for name in names), default=1)
-            if min(image.shape[2:]) < 4 * smallest and not is_out_of_memory(error):
-                side = min(image.shape[2:])
+            side = min(image.shape[2:])
+            if any(words in str(error) for words in TOO_SMALL) and not stops:
+                raise UserError(
+                    f"the picture's shorter side of {side} px is too small for the whole of {self.label}. Use a larger "
+                    f"--size."
+                ) from error
+            if side < 4 * smallest and not is_out_of_memory(error):
                 raise UserError(
                     f"the picture's shorter side of {side} px is too small for {self.label} with taps of stride "
                     f"{smallest}. Use a larger --size, or shallower taps."

@@ -16,6 +16,7 @@ from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.sizes import Sizes
 from nstkit.backbones.spec import parse_backbone
 from nstkit.backbones.vgg import VGG
+from nstkit.errors import UserError
 
 
 def _backbone(network, is_random=True, **more):
@@ -266,3 +267,21 @@ def test_folding_a_plain_network_is_a_copy(small_vgg):
 def test_batch_norm_without_a_convolution_before_it_is_refused(layers):
     with pytest.raises(ValueError, match="does not follow a convolution"):
         fold_batchnorm(nn.Sequential(*layers))
+
+
+def test_picture_too_small_for_the_whole_of_a_random_network_is_one_line():
+    class Narrowing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4))
+            self.rest = nn.Sequential(*(nn.Conv2d(4, 4, 3, stride=2) for _ in range(4)))
+
+        def forward(self, image):
+            return self.rest(self.first(image))
+
+    taps = {"first": Tap("first", "first", 4, 1)}
+    arguments = {"label": "narrowing", "taps": taps, "style_taps": ["first"], "content_taps": ["first"]}
+    backbone = Backbone(Narrowing(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), is_random=True, **arguments)
+    assert settled(backbone, torch.rand(1, 3, 64, 64)) is not backbone
+    with pytest.raises(UserError, match=r"shorter side of 16 px is too small for the whole of narrowing. Use a larger"):
+        settled(backbone, torch.rand(1, 3, 16, 64))

@@ -1,0 +1,1 @@
+"""What papers claim about style transfer, measured in small: `python -m transfer.claims`."""
