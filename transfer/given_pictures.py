@@ -18,6 +18,7 @@ from transfer.painting.masks import Masks, pair_masks, parse_colour
 from transfer.painting.regions import build_regions
 from transfer.painting.scene import Scene, resize
 from transfer.painting.settings import Mode, split_weights
+from transfer.pairs import scale_of_style
 
 Array: TypeAlias = NDArray[Any]
 AnyPicture: TypeAlias = Image.Image | Tensor | Array | str | Path
@@ -61,7 +62,7 @@ def scene_of(
 
 def style_image(style: AnyPicture, pictures: PictureSettings) -> Tensor:
     """Return a style, (1, 3, H, W), at the size that it is looked at; a tensor's own size is scaled."""
-    scale = pictures.style_scale
+    scale = scale_of_style(pictures)
     image = as_image(style, "style", scaled_side(pictures.size, scale))
     if not isinstance(style, Tensor):
         return image

@@ -27,11 +27,13 @@ def masks_of_files(words: Sequence[Path], pictures: Sequence[Path], flag: str) -
     """
     masks: list[tuple[Path, Image.Image]] = []
     for word in words:
-        colour = None if os.path.exists(word) else parse_colour(str(word))
-        if colour is None:
+        colour = parse_colour(str(word))
+        if os.path.exists(word):
             masks += [(path, read_picture(path)) for path in list_pictures([word])]
-        else:
+        elif colour is not None:
             masks.append((word, Image.new("RGB", (1, 1), colour)))
+        else:
+            raise UserError(f"{flag} {as_word(word)}: no such picture. Give a picture file, or a colour such as red.")
     count = max(1, len(pictures))
     if masks and len(masks) != count:
         raise UserError(f"{flag} {as_word(tuple(words))}: {len(masks)} masks for {count} pictures. Give one for each.")

@@ -154,7 +154,7 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
             rows=rows,
             further=tuple(blended[1:]),
             shares=shares,
-            style_scale=pictures.style_scale,
+            style_scale=scale_of_style(pictures),
             masks=masks(number, other),
         )
         for number, (content_name, content) in enumerate(contents.items())
@@ -164,10 +164,15 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     return [replace(pair, own_name=name) for pair, name in zip(pairs, names, strict=True)]
 
 
+def scale_of_style(pictures: PictureSettings) -> float:
+    """Return the size of the styles beside that of the result; a texture has the size of its style."""
+    return pictures.style_scale if pictures.mode == "transfer" else 1.0
+
+
 def read_styles(pictures: PictureSettings) -> tuple[dict[str, list[Image.Image]], tuple[float, ...]]:
     """Return the styles by name, of a blend several that have one name together, and their shares in it."""
-    size_px = scaled_side(pictures.size, pictures.style_scale)
-    rows = None if pictures.rows is None else scaled_side(pictures.rows, pictures.style_scale)
+    scale = scale_of_style(pictures)
+    size_px, rows = scaled_side(pictures.size, scale), pictures.rows and scaled_side(pictures.rows, scale)
     shares = split_blend(pictures.blend)
     files = [path_of(name) for name in shares] or list_pictures(pictures.style)
     names = distinct(path.stem for path in files)

@@ -21,7 +21,9 @@ Labels = NDArray[np.int8]
 ALIKE = 64.0  # distance in RGB within which two colours are one: JPEG and smooth edges do not make regions
 BLOCK_PX = 3  # a colour that nowhere fills such a square is an edge between others
 MOST = 16  # colours of a mask; with more it is a photograph
-MOST_LOOKED_AT = 100
+NOISE = 16.0  # distance in RGB that the noise of a JPEG hardly exceeds
+SHADES = 0.15  # share of a mask that edges may be
+MOST_LOOKED_AT = 100  # colours
 NONE = -1
 
 
@@ -135,7 +137,7 @@ def split_colours(mask: Image.Image, flag: str) -> tuple[list[Colour], Labels]:
         flag: that it was given with, for the message.
 
     Raises:
-        UserError: for more than 16 colours.
+        UserError: for a photograph: more than 16 colours, or shades that are none of them.
     """
     red, green, blue = np.moveaxis(np.asarray(mask.convert("RGB")).astype(np.int32), 2, 0)
     found, inverse, counts = np.unique(red << 16 | green << 8 | blue, return_inverse=True, return_counts=True)
@@ -148,10 +150,16 @@ def split_colours(mask: Image.Image, flag: str) -> tuple[list[Colour], Labels]:
     distinct = distinct[:MOST_LOOKED_AT]
     labels = _nearest(colours, distinct)[inverse]
     solid = [colour for number, colour in enumerate(distinct) if _fills_a_block(labels == number)]
-    if len(solid) > MOST:
-        raise UserError(f"{flag}: {len(solid)} colours. A mask has one for each region, at most {MOST}, and no shades.")
     solid = solid or distinct[:1]
-    return solid, _nearest(colours, solid)[inverse]
+    labels = _nearest(colours, solid)
+    far = np.linalg.norm(np.array(colours, float) - np.array(solid)[labels], axis=1) > NOISE
+    shades = counts[far].sum() / counts.sum()
+    if len(solid) > MOST or shades > SHADES:
+        raise UserError(
+            f"{flag}: {len(solid)} colours and {shades:.0%} shades between them. A mask has one colour for each region, "
+            f"at most {MOST}."
+        )
+    return solid, labels[inverse]
 
 
 def _nearest(colours: Sequence[Colour], among: Sequence[Colour]) -> Labels:

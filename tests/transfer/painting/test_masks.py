@@ -44,9 +44,11 @@ def test_small_square_is_a_region_and_a_thin_line_is_not():
 
 
 def test_photograph_is_no_mask(draw_picture):
-    shades = np.random.default_rng(0).integers(0, 256, (7, 7, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
-    with pytest.raises(UserError, match=r"--style-mask: \d+ colours\. A mask has one for each region, at most 16"):
-        split_colours(Image.fromarray(shades), "--style-mask")
+    noise = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    grey = Image.linear_gradient("L").convert("RGB")
+    for picture in (Image.fromarray(noise), grey, draw_picture((60, 40))):
+        with pytest.raises(UserError, match=r"--style-mask: \d+ colours and \d+% shades between them\. A mask has one"):
+            split_colours(picture, "--style-mask")
 
 
 def test_regions_are_paired_by_colour_wherever_they_lie():
