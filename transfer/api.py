@@ -1,12 +1,12 @@
 """The one call from Python: `stylize`."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -21,12 +21,13 @@ from nstkit.pictures.tensors import as_image, to_picture
 from nstkit.settings import check_names
 from nstkit.unused import warn_of_unused
 from transfer.config import NetworkSettings, PictureSettings, TransferConfig
+from transfer.given_pictures import AnyPicture, Array, Blend, scene_of
 from transfer.painting.estimate import check_painting
 from transfer.painting.format import fit_format, precision_in_place
 from transfer.painting.loop import paint
-from transfer.painting.scene import Scene
 from transfer.painting.settings import (
     CanvasKind,
+    Color,
     Equalize,
     Gauge,
     LineSearch,
@@ -36,6 +37,7 @@ from transfer.painting.settings import (
     PaintSettings,
     PixelRange,
     Smoothing,
+    Statistic,
 )
 from transfer.pairs import read_start
 
@@ -44,14 +46,7 @@ if TYPE_CHECKING:
 else:
     Nothing = object
 
-Array: TypeAlias = NDArray[Any]
-AnyPicture: TypeAlias = Image.Image | Tensor | Array | str | Path
 Picture = TypeVar("Picture", Image.Image, Tensor)
-NEEDED: dict[Mode, str] = {
-    "transfer": "it needs a content and a style picture",
-    "texture": "it needs a style picture, and None for the content",
-    "content": "it needs a content picture, and None for the style",
-}
 
 
 def stylize(
@@ -61,6 +56,11 @@ def stylize(
     backbone: str | Path | Backbone = "carried",
     mode: Mode = "transfer",
     size: int = 512,
+    style_scale: float = 1.0,
+    blend: Blend = (),
+    content_mask: AnyPicture | None = None,
+    style_mask: AnyPicture | Sequence[AnyPicture] | None = None,
+    region_weights: tuple[str, ...] | list[str] = (),
     init: AnyPicture | None = None,
     steps: int | None = None,
     seconds: float | None = None,
@@ -80,6 +80,8 @@ def stylize(
     average: float = 0.0,
     jitter: int | None = None,
     loss: Loss = "relative",
+    statistic: Statistic = "gram",
+    color: Color = "style",
     content_weight: float | None = None,
     style_weight: float | None = None,
     tv_weight: float | None = None,
@@ -118,6 +120,12 @@ def stylize(
         backbone: as after `--backbone`, or a loaded one, which spares loading it again.
         mode: `transfer`, `texture` (the style alone, from noise), or `content` (what the content layers keep).
         size: longer side of all pictures but tensors [px], at least 32.
+        style_scale: size of the style beside that of the result, which a tensor is scaled by too.
+        blend: pictures in place of `style`, which then is None: each FILE, FILE=WEIGHT or a pair of a picture of any
+            kind and its weight.
+        content_mask: a picture of any kind whose colours name regions of the content; see `transfer.painting.masks`.
+        style_mask: the same for the style; of a blend one for each, or a colour such as `red` for all of a style.
+        region_weights: each COLOUR=WEIGHT.
         init: first canvas: `content`, `style`, `noise`, `grey`, or a picture of any kind. None = content; noise for
             texture and content.
         steps: evaluations of the loss. None = 100, or as many as `seconds` allows.
@@ -139,6 +147,10 @@ def stylize(
         average: decay of a running mean over the canvases, in [0, 1); 0 = the best canvas is the result.
         jitter: largest shift of the canvas in each evaluation [px]. None = the side of the network's patches, or 0.
         loss: `relative` (scale-free), `gatys`, `neural-style`, `keras` or `tensorflow`.
+        statistic: what style is: `gram`, `covariance`, `mean-std`, `histogram`, `sliced-wasserstein` or
+            `nearest-neighbours`.
+        color: whose colours the result has: `style` (the style's), or the content's by way of `luminance`, `histogram`
+            or `covariance`.
         content_weight: 0 or more. None = that of the loss, see `transfer.painting.settings.WEIGHTS`.
         style_weight: likewise; 10 for the relative loss.
         tv_weight: likewise, of total variation.
@@ -188,15 +200,13 @@ def stylize(
     changes = {name: value for name, value in values.items() if name in NetworkSettings().flat()}
     check_names(unknown, {**values, "backbone": backbone, "init": init})
     settings = PaintSettings.of(**painting, init=start_word)
-    pictures = PictureSettings(mode=mode, size=size)
-    given = {**values, **settings.flat()}
+    if region_weights and content_mask is None:
+        raise UserError("region_weights without content_mask, which has the regions. Add it.")
+    pictures = PictureSettings(mode=mode, size=size, style_scale=style_scale, region_weights=tuple(region_weights))
+    masks = {"content_mask": content_mask is not None, "style_mask": style_mask is not None}
+    given = {**values, **masks, **settings.flat()}
     warn_of_unused(TransferConfig, given, {**given, **settings.resolved(mode, size).flat()})
-    if (content is None) != (mode == "texture") or (style is None) != (mode == "content"):
-        raise UserError(f"mode {mode}: {NEEDED[mode]}.")
-    scene = Scene(
-        content=None if content is None else as_image(content, "content", pictures.size),
-        style=None if style is None else as_image(style, "style", pictures.size),
-    )
+    scene = scene_of(pictures, content, style, blend, content_mask, style_mask)
     if start_word is not None:
         start = read_start(start_word, max(scene.size))
     if start is not None:
@@ -212,11 +222,11 @@ def stylize(
     settings = settings.changed(precision=chosen)
     check_painting(*scene.sizes, eye, settings, place)
     result = paint(scene, eye, settings).image
-    is_tensor = isinstance(style if content is None else content, Tensor)
+    is_tensor = isinstance(style if content is None else content, Tensor)  # of a blend it is a picture
     return cast(Picture, result if is_tensor else to_picture(result))  # as what was given, which no annotation can say
 
 
-NOT_SETTINGS = ("content", "style", "backbone", "init", "unknown")
+NOT_SETTINGS = ("content", "style", "blend", "content_mask", "style_mask", "backbone", "init", "unknown")
 
 
 def loaded(backbone: str | Path | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:

@@ -1,20 +1,30 @@
 """The settings of `python -m transfer`, the only place where its defaults stand."""
 
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import BARE, COUNTS, LONGEST_PX
+from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, is_inside
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
-from nstkit.settings import Settings
+from nstkit.settings import Settings, as_word
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
-from transfer.painting.settings import LossSettings, Mode, OptimizationSettings, PaintSettings
+from transfer.painting.settings import (
+    OF_BOTH,
+    OF_STYLE,
+    LossSettings,
+    Mode,
+    OptimizationSettings,
+    PaintSettings,
+    split_weights,
+)
 from transfer.presets import PresetName
 
 if TYPE_CHECKING:
@@ -44,6 +54,17 @@ class PictureSettings(Settings):
     """Picture(s) or folder(s) of them. None given = a sample photograph. One alone needs no flag, nor does a style."""
     style: Annotated[tuple[Path, ...], BARE] = ()
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
+    blend: Annotated[tuple[str, ...], OF_STYLE] = ()
+    """Picture files in place of --style, each FILE or FILE=WEIGHT: one style that lies between theirs."""
+    content_mask: Annotated[tuple[Path, ...], OF_BOTH] = ()
+    """Picture, one for each content, whose colours name regions: each is painted in the region of its colour in
+    --style-mask, or in the whole style. What has no partner stays as in the photograph, as black does without
+    --style-mask."""
+    style_mask: Annotated[tuple[Path, ...], OF_STYLE] = ()
+    """Picture, one for each style or each of --blend, or a colour such as red for all of it. Without --content-mask the
+    whole content is painted in all that is not black."""
+    region_weights: Annotated[tuple[str, ...], OF_BOTH] = ()
+    """Weights of regions, each COLOUR=WEIGHT, such as red=2 or '#00ff00=0.5'. None given = 1."""
     out: Path | None = None
     """Also write the result here: a picture file, or a folder where there are several results. A TIFF has 16 bit."""
     size: Annotated[int, SIDES_PX, OnlyWith("rows", (None,))] = 512
@@ -53,13 +74,67 @@ class PictureSettings(Settings):
     crop_rim: Annotated[bool, OnlyWith("mode", ("transfer", "texture"))] = False
     """Cut off the rim of a style picture (paper, bare canvas or a line around a scan), which would become a frame of
     the result. A rim that is found is named either way."""
+    style_scale: Annotated[float, Interval(ge=0.05, le=20), OF_BOTH] = 1.0
+    """Size of the style beside that of the result: 0.5 gives finer strokes, 2 coarser ones."""
 
     def __post_init__(self) -> None:
-        """Refuse a picture that the mode does not use."""
+        """Refuse a picture that the mode does not use, and pictures that exclude each other."""
         super().__post_init__()
         absent = ABSENT[self.mode]
-        if absent is not None and getattr(self, absent):
-            raise UserError(f"--{absent} with --mode {self.mode}, which has no {absent} picture. Leave it out.")
+        for flag in ("content", "style", "blend"):
+            if getattr(self, flag) and absent == ("style" if flag == "blend" else flag):
+                raise UserError(f"--{flag} with --mode {self.mode}, which has no {absent} picture. Leave it out.")
+        if self.crop_rim and self.style_mask:
+            raise UserError("--crop-rim with --style-mask, which is one of the whole picture. Leave the rim out there.")
+        if self.style and self.blend:
+            raise UserError("--style beside --blend: name all styles behind one of them.")
+        split_blend(self.blend)
+        split_weights(self.region_weights, "--region-weights")
+
+    @property
+    def files(self) -> list[Path]:
+        """The files and folders that are read."""
+        return [*self.content, *self.style, *map(Path, split_blend(self.blend)), *self.content_mask, *self.style_mask]
+
+
+def scaled_side(size_px: int, scale: float) -> int:
+    """Return the longer side of a picture that is `scale` times as large as one of `size_px` [px]."""
+    return max(1, round(size_px * scale))
+
+
+def split_blend(words: tuple[str, ...]) -> dict[str, float]:
+    """Return the share of each style in a blend by file, the largest first, of sum 1; a file alone has weight 1.
+
+    Args:
+        words: FILE or FILE=WEIGHT, where a file that is there may have any name.
+
+    Raises:
+        UserError: for a weight that is no number of 0 or more, weights that are all 0, or a file that is there twice.
+
+    Example:
+        >>> split_blend(("a.jpg=3", "b.jpg"))
+        {'a.jpg': 0.75, 'b.jpg': 0.25}
+    """
+    weights: dict[str, float] = {}
+    for word in words:
+        name, joint, weight = (word, "", "") if os.path.exists(word) else word.rpartition("=")
+        if not joint:
+            name, weight = word, "1"
+        if name in weights:
+            raise UserError(f"--blend {as_word(word)}: {name} is named twice. Give it one weight, as in FILE=WEIGHT.")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            weights[name] = math.nan
+        if not is_inside(LOSS_WEIGHTS, weights[name]):
+            raise UserError(
+                f"--blend {as_word(word)}: the weight is no number from 0 to {LOSS_WEIGHTS.le:g}. Give FILE=WEIGHT."
+            )
+    total = sum(weights.values())
+    if weights and not total:
+        raise UserError(f"--blend {as_word(words)}: the weights sum to 0. Raise one.")
+    largest_first = sorted(weights.items(), key=lambda item: -item[1])
+    return {name: weight / total for name, weight in largest_first}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +219,10 @@ class TransferConfig(CommandConfig):
     run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:
-        """Refuse a first canvas that the mode does not have."""
+        """Refuse a first canvas that the mode does not have, and weights of regions that there are not."""
         super().__post_init__()
+        if self.pictures.region_weights and not self.pictures.content_mask:
+            raise UserError("--region-weights without --content-mask, which has the regions. Add it.")
         mode, init = self.pictures.mode, self.optimization.init
         if init is not None and init == ABSENT[mode]:
             raise UserError(f"--init {init}: --mode {mode} has no {init} picture. Give noise or grey, or a file.")

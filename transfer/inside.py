@@ -19,7 +19,7 @@ from nstkit.figures.features import feature_sheet, filter_figure
 from nstkit.figures.gram import gram_sheet
 from nstkit.hardware import autocast
 from nstkit.pictures.tensors import shrink
-from transfer.painting.losses.functions import gram_matrix
+from transfer.painting.losses.statistics.gram import gram_matrix
 from transfer.painting.scene import Scene
 from transfer.painting.settings import PaintSettings, split_weights
 

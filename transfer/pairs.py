@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,16 @@ from nstkit.pictures.read import read_picture
 from nstkit.pictures.rim import find_rim
 from nstkit.pictures.sizes import scale_picture, scaled_size
 from nstkit.sample import sample_content, sample_style
-from transfer.config import PictureSettings
-from transfer.painting.settings import START_PICTURES, Mode, mode_of
+from transfer.config import PictureSettings, scaled_side, split_blend
+from transfer.painting.least_memory import Size
+from transfer.painting.settings import START_PICTURES, Mode, mode_of, split_weights
 
 if TYPE_CHECKING:
     import torch
 
+    from transfer.painting.masks import Masks
     from transfer.painting.scene import Scene
+
 
 SAMPLE_STYLE_PX = 512
 
@@ -36,8 +39,20 @@ class Pair:
     """One content picture, one style picture, and the name of what is painted from them.
 
     A texture has no content, a picture painted from content alone has no style: None and an empty name. No picture is
-    larger than it is needed: a batch may have hundreds, of 24 million pixels each. With `rows` that is the height of
-    every picture [px], whatever longer side is asked for.
+    larger than it is needed: a batch may have hundreds, of 24 million pixels each.
+
+    Attributes:
+        content_name: file name without suffix.
+        style_name: likewise; those of a blend joined by `+`.
+        content: what is painted.
+        style: in whose style; of a blend the one with the largest share.
+        start: the first canvas, where it is a file.
+        own_name: in place of the two names.
+        rows: height of every picture [px], whatever longer side is asked for.
+        further: the other styles of a blend.
+        shares: of all styles in the blend.
+        style_scale: size of the styles beside that of the result.
+        masks: the regions of content and styles, None where there are none.
     """
 
     content_name: str
@@ -47,6 +62,10 @@ class Pair:
     start: Image.Image | None = None
     own_name: str | None = None
     rows: int | None = None
+    further: tuple[Image.Image, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    style_scale: float = 1.0
+    masks: "Masks | None" = None
 
     @property
     def name(self) -> str:
@@ -58,35 +77,49 @@ class Pair:
         """Which of the pictures there are."""
         return mode_of(self.content, self.style)
 
-    def sizes(self, size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-        """Return (height, width) of content and style at a longer side [px], None for the one that there is not."""
-        content, style = (
-            None if picture is None else scaled_size(picture.height, picture.width, self.longer_px(picture, size_px))
-            for picture in (self.content, self.style)
-        )
-        return content, style
+    @property
+    def styles(self) -> list[Image.Image]:
+        """All styles, none where the content alone is painted."""
+        return [] if self.style is None else [self.style, *self.further]
+
+    def sizes(self, size_px: int) -> tuple[Size | None, list[Size]]:
+        """Return (height, width) of the content, None where there is none, and of each style, at a longer side [px]."""
+        content = None
+        if self.content is not None:
+            content = scaled_size(self.content.height, self.content.width, self.longer_px(self.content, size_px))
+        return content, [scaled_size(style.height, style.width, self.style_px(style, size_px)) for style in self.styles]
 
     def longer_px(self, picture: Image.Image, size_px: int) -> int:
         """Return the longer side at which a picture is painted where `size_px` is asked for [px]."""
         return size_px if self.rows is None else longer_side(picture, self.rows)
 
+    def style_px(self, style: Image.Image, size_px: int) -> int:
+        """Return the longer side at which a style is looked at where `size_px` is asked for [px]."""
+        return scaled_side(self.longer_px(style, size_px), self.style_scale)
+
     def scene(self, size_px: int, device: "torch.device") -> "Scene":
         """Return the pictures at a longer side [px], on a device; the first canvas at its own size."""
         from nstkit.pictures.tensors import to_tensor
+        from transfer.painting.regions import build_regions
         from transfer.painting.scene import Scene
 
-        content, style = (
-            None if picture is None else to_tensor(picture, self.longer_px(picture, size_px))
-            for picture in (self.content, self.style)
-        )
+        content = None if self.content is None else to_tensor(self.content, self.longer_px(self.content, size_px))
+        styles = [to_tensor(style, self.style_px(style, size_px)) for style in self.styles]
         start = None if self.start is None else to_tensor(self.start)
-        return Scene(content, style, start).to(device)
+        return Scene(
+            content,
+            styles[0] if styles else None,
+            start,
+            further=tuple(styles[1:]),
+            shares=self.shares,
+            regions=build_regions(self.masks, *self.sizes(size_px)),
+        ).to(device)
 
 
-def largest_sizes(pairs: Sequence[Pair], size_px: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Return (height, width) of content and style of the largest of some pairs, see `Pair.sizes`."""
+def largest_sizes(pairs: Sequence[Pair], size_px: int) -> tuple[Size | None, list[Size]]:
+    """Return (height, width) of content and styles of the largest of some pairs, see `Pair.sizes`."""
     sizes = [pair.sizes(size_px) for pair in pairs]
-    return max(sizes, key=lambda pair: sum(math.prod(size) for size in pair if size is not None))
+    return max(sizes, key=lambda pair: sum(math.prod(size) for size in (pair[0], *pair[1]) if size is not None))
 
 
 def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
@@ -104,22 +137,76 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     size_px, rows = pictures.size, pictures.rows
     start = read_start(init, rows or size_px)
     contents: dict[str, Image.Image | None] = {"": None}
-    styles: dict[str, Image.Image | None] = {"": None}
+    styles: dict[str, list[Image.Image]] = {"": []}
+    shares: tuple[float, ...] = (1.0,)
     if pictures.mode != "texture":
         contents = {**read_by_name(pictures.content, size_px, rows)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
-        found = {
-            name: without_rim(picture, name, pictures.crop_rim)
-            for name, picture in read_by_name(pictures.style, size_px, rows).items()
-        }
-        styles = {**found} or {"sample-style": sample_style(SAMPLE_STYLE_PX)}
+        styles, shares = read_styles(pictures)
+    masks = read_masks(pictures)
     pairs = [
-        Pair(content_name, style_name, content, style, start, rows=rows)
-        for content_name, content in contents.items()
-        for style_name, style in styles.items()
+        Pair(
+            content_name,
+            style_name,
+            content,
+            blended[0] if blended else None,
+            start,
+            rows=rows,
+            further=tuple(blended[1:]),
+            shares=shares,
+            style_scale=scale_of_style(pictures),
+            masks=masks(number, other),
+        )
+        for number, (content_name, content) in enumerate(contents.items())
+        for other, (style_name, blended) in enumerate(styles.items())
     ]
     names = distinct(pair.name for pair in pairs)  # a with b-c and a-b with c would be one file
     return [replace(pair, own_name=name) for pair, name in zip(pairs, names, strict=True)]
+
+
+def scale_of_style(pictures: PictureSettings) -> float:
+    """Return the size of the styles beside that of the result; a texture has the size of its style."""
+    return pictures.style_scale if pictures.mode == "transfer" else 1.0
+
+
+def read_styles(pictures: PictureSettings) -> tuple[dict[str, list[Image.Image]], tuple[float, ...]]:
+    """Return the styles by name, of a blend several that have one name together, and their shares in it."""
+    scale = scale_of_style(pictures)
+    size_px, rows = scaled_side(pictures.size, scale), pictures.rows and scaled_side(pictures.rows, scale)
+    shares = split_blend(pictures.blend)
+    files = [path_of(name) for name in shares] or list_pictures(pictures.style)
+    names = distinct(path.stem for path in files)
+    read = [
+        without_rim(_read(path, size_px, rows), name, pictures.crop_rim)
+        for name, path in zip(names, files, strict=True)
+    ]
+    if shares:
+        return {"+".join(names): read}, tuple(shares.values())
+    styles = {name: [style] for name, style in zip(names, read, strict=True)}
+    return styles or {"sample-style": [sample_style(SAMPLE_STYLE_PX)]}, (1.0,)
+
+
+def read_masks(pictures: PictureSettings) -> Callable[[int, int], "Masks | None"]:
+    """Return what gives the regions of a pair by the numbers of its content and of its style.
+
+    Raises:
+        UserError: for a mask that is no picture, has too many colours or none that its partner has, or where there are
+            more or fewer masks than pictures.
+    """
+    for_content = pictures.content_mask if pictures.mode == "transfer" else ()
+    for_style = pictures.style_mask if pictures.mode != "content" else ()
+    if not for_content and not for_style:
+        return lambda content, style: None
+    from transfer.mask_files import masks_of_files
+    from transfer.painting.masks import pair_masks
+
+    blended = [path_of(name) for name in split_blend(pictures.blend)]
+    contents = masks_of_files(for_content, list_pictures(pictures.content), "--content-mask")
+    styles = masks_of_files(for_style, blended or list_pictures(pictures.style), "--style-mask")
+    weights = split_weights(pictures.region_weights, "--region-weights") if for_content else {}
+    return lambda content, style: pair_masks(
+        contents[content] if contents else None, styles if blended or not styles else [styles[style]], weights
+    )
 
 
 def read_start(init: str, size_px: int) -> Image.Image | None:

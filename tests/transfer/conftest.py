@@ -75,10 +75,10 @@ def parts_of():
 
     def flat(objective):
         return [
-            FlatPart(term.name, *part.place, part.tag, part.target, part.weight)
+            FlatPart(term.name, *part.places[0], part.tag, part.targets[0], part.weight)
             for term in objective.terms
             for part in term.parts
-            if part.place is not None
+            if part.places
         ]
 
     return flat

@@ -1,6 +1,7 @@
 """How much memory a painting takes, found out before it is begun."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -20,25 +21,26 @@ CAUTIOUS_BYTES = 2**14  # for each pixel of content and style; VGG19 takes a qua
 
 
 def check_painting(
-    content: Size | None, style: Size | None, backbone: Backbone, settings: PaintSettings, device: torch.device
+    content: Size | None, styles: Sequence[Size], backbone: Backbone, settings: PaintSettings, device: torch.device
 ) -> None:
     """Raise `UserError` where a painting of these sizes does not fit into the free memory, warn where it may not.
 
     Args:
         content: (height, width) of the content picture [px].
-        style: likewise.
+        styles: of each style; without a content the first has the size of the result.
         backbone: that paints, on the device.
         settings: resolved.
         device: where it paints.
     """
     free = free_memory_bytes(device)
-    if cautious_bytes(content, style, settings) < free / 2:  # finding out more takes a second
+    if cautious_bytes(content, styles, settings) < free / 2:  # finding out more takes a second
         return
-    longer_px = max(content or style or (1, 1))
+    longer_px = max(content or styles[0])
     what = f"Painting {longer_px} px with {backbone.label}"
-    least = least_bytes(content, style, settings.optimization) + kept_bytes(known(content or style), backbone, settings)
+    least = least_bytes(content, styles, settings.optimization)
+    least += kept_bytes(content or styles[0], backbone, settings)
     Demand(what, least, free, "Use a smaller --size or a smaller network.", is_least=True).check()
-    needed = painting_bytes(content, style, backbone, settings, device)
+    needed = painting_bytes(content, styles, backbone, settings, device)
     if needed is not None:
         fitting_px = int(longer_px * math.sqrt(free / max(needed, 1)) / 32) * 32
         smaller = f"--size {fitting_px} would fit" if 64 <= fitting_px < longer_px else "Use a smaller --size"
@@ -54,7 +56,7 @@ def kept_bytes(size: Size, backbone: Backbone, settings: PaintSettings) -> int:
 
 
 def painting_bytes(
-    content: Size | None, style: Size | None, backbone: Backbone, settings: PaintSettings, device: torch.device
+    content: Size | None, styles: Sequence[Size], backbone: Backbone, settings: PaintSettings, device: torch.device
 ) -> int | None:
     """Return by how much memory grows while such a scene is painted [bytes], None where that cannot be told.
 
@@ -65,23 +67,27 @@ def painting_bytes(
     last_scale = settings.changed(scales=1, steps=REHEARSED_STEPS, seconds=None, init=init)
 
     def work(network: Backbone) -> None:
-        pictures = [None if size is None else torch.rand(1, 3, *size, device=device) for size in (content, style)]
-        paint(Scene(*pictures), network, last_scale)
+        picture = None if content is None else torch.rand(1, 3, *content, device=device)
+        pictures = [torch.rand(1, 3, *size, device=device) for size in styles]
+        shares = (1.0,) * max(1, len(styles))
+        scene = Scene(picture, pictures[0] if pictures else None, further=tuple(pictures[1:]), shares=shares)
+        paint(scene, network, last_scale)
 
     tensors = rehearse(work, device, backbone)
     if tensors is None:
         return None
-    remembered = min(optimization.history, _steps_of_last_scale(content or style, settings)) - REHEARSED_STEPS + 1
-    pair = bytes_a_pair(known(content or style), optimization)
+    size = content or styles[0]
+    remembered = min(optimization.history, _steps_of_last_scale(size, settings)) - REHEARSED_STEPS + 1
+    pair = bytes_a_pair(size, optimization)
     return process_bytes(tensors + max(0, remembered) * pair)
 
 
-def cautious_bytes(content: Size | None, style: Size | None, settings: PaintSettings) -> int:
+def cautious_bytes(content: Size | None, styles: Sequence[Size], settings: PaintSettings) -> int:
     """Return more than a painting takes with any network that is not gigantic [bytes]."""
-    pixels = sum(size[0] * size[1] for size in (content, style) if size is not None)
-    pair = bytes_a_pair(known(content or style), settings.optimization)
+    pixels = sum(size[0] * size[1] for size in (content, *styles) if size is not None)
+    pair = bytes_a_pair(content or styles[0], settings.optimization)
     return pixels * CAUTIOUS_BYTES + settings.optimization.history * pair
 
 
-def _steps_of_last_scale(size: Size | None, settings: PaintSettings) -> int:
-    return known(settings.optimization.steps) // len(plan_scales(known(size), settings.optimization))
+def _steps_of_last_scale(size: Size, settings: PaintSettings) -> int:
+    return known(settings.optimization.steps) // len(plan_scales(size, settings.optimization))

@@ -1,6 +1,7 @@
 """What every painting takes, whatever the network: enough to refuse gigantic ones before torch is imported."""
 
 import math
+from collections.abc import Sequence
 
 from nstkit.config import Device
 from nstkit.memory import Demand, free_memory_bytes, may_have_gpu
@@ -13,20 +14,19 @@ CANVAS_COPIES = 4  # the parameters, the picture of them, and the gradient of ea
 Size = tuple[int, int]
 
 
-def least_bytes(content: Size | None, style: Size | None, optimization: OptimizationSettings) -> int:
+def least_bytes(content: Size | None, styles: Sequence[Size], optimization: OptimizationSettings) -> int:
     """Return what a painting takes beside its network and the features [bytes].
 
     Args:
         content: (height, width) of the content picture [px], None where there is none.
-        style: likewise.
+        styles: of each style; without a content the first has the size of the result.
         optimization: resolved.
     """
-    canvas = math.prod(known(content or style))
-    pictures = sum(math.prod(size) for size in (content, style) if size is not None)
+    size = content or styles[0]
+    canvas = math.prod(size)
+    pictures = sum(math.prod(each) for each in (content, *styles) if each is not None)
     remembered = min(optimization.history, known(optimization.steps) // known(optimization.scales))
-    return (pictures + CANVAS_COPIES * canvas) * COLOUR_BYTES + remembered * bytes_a_pair(
-        known(content or style), optimization
-    )
+    return (pictures + CANVAS_COPIES * canvas) * COLOUR_BYTES + remembered * bytes_a_pair(size, optimization)
 
 
 def bytes_a_pair(size: Size, optimization: OptimizationSettings) -> int:
@@ -37,13 +37,13 @@ def bytes_a_pair(size: Size, optimization: OptimizationSettings) -> int:
 
 
 def check_least_memory(
-    content: Size | None, style: Size | None, optimization: OptimizationSettings, device: Device
+    content: Size | None, styles: Sequence[Size], optimization: OptimizationSettings, device: Device
 ) -> None:
     """Raise `UserError` where a painting does not fit into the machine's memory with any network.
 
     With a GPU, whose memory only torch knows, nothing is said. The arguments are those of `least_bytes`.
     """
     if device == "cpu" or (device == "auto" and not may_have_gpu()):
-        what = f"Painting {max(content or style or (1, 1))} px with any network"
-        needed = least_bytes(content, style, optimization)
+        what = f"Painting {max(content or styles[0])} px with any network"
+        needed = least_bytes(content, styles, optimization)
         Demand(what, needed, free_memory_bytes(), "Use a smaller --size.", is_least=True).check()

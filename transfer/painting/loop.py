@@ -15,6 +15,7 @@ from nstkit.backbones.batchnorm import settled
 from nstkit.errors import UserError, is_out_of_memory
 from nstkit.settings import known
 from transfer.painting.canvas import Canvas, build_canvas, start_picture
+from transfer.painting.colour import recolour
 from transfer.painting.losses.objective import Objective
 from transfer.painting.optimizers.build import CanvasOptimizer, build_optimizer
 from transfer.painting.pyramid import Kept, Scale, plan_scales
@@ -85,12 +86,17 @@ def paint(
         UserError: when the loss is not finite, or no tap of the network carries anything.
     """
     started = time.perf_counter()
+    scene, finish = recolour(scene, settings.losses.color)
     backbone = settled(backbone, scene.pictures)
     image: Tensor | None = None
     optimizer: CanvasOptimizer | None = None
     steps_done, is_interrupted = 0, False
     painted: tuple[int, int] | None = None
     is_stuck = True
+
+    def show(step: Step) -> None:
+        report(replace(step, canvas=finish(step.canvas)))
+
     for scale in plan_scales(scene.size, settings.optimization):
         small, start = with_start(scene.at(scale.size), settings)
         image = start if image is None else resize(image, scale.size)
@@ -99,7 +105,7 @@ def paint(
             objective = Objective(backbone, small, settings.losses, settings.precision)
             canvas = build_canvas(settings.optimization.canvas, image, settings.optimization.pixel_range)
             optimizer = build_optimizer(settings.optimization, canvas, optimizer)
-            _optimize(objective, canvas, optimizer, settings, scale, kept, started, report)
+            _optimize(small, objective, canvas, optimizer, settings, scale, kept, started, show)
         except KeyboardInterrupt:
             if kept.seen == 0 or not keeps_interrupted:
                 raise
@@ -119,7 +125,7 @@ def paint(
     assert image is not None  # there is at least one scale
     scalars = kept.scalars
     if scalars is None or scale.size != scene.size:
-        image = resize(image, scene.size)
+        image = scene.over_photograph(resize(image, scene.size))
         if is_interrupted:  # maybe at a smaller size, whose losses are not those of the whole picture
             objective = Objective(backbone, with_start(scene, settings)[0], settings.losses, settings.precision)
         with torch.no_grad():
@@ -127,7 +133,7 @@ def paint(
     if is_stuck and not is_interrupted:
         warnings.warn("no canvas was better than the first, so that is the result. Try another --lr.", stacklevel=2)
     time_s = time.perf_counter() - started
-    return Painting(image, scalars, kept.number, time_s, is_interrupted, objective.facts)
+    return Painting(finish(image), scalars, kept.number, time_s, is_interrupted, objective.facts)
 
 
 def too_large(size: tuple[int, int], painted: tuple[int, int] | None) -> str:
@@ -152,6 +158,7 @@ def with_start(scene: Scene, settings: PaintSettings) -> tuple[Scene, Float[Tens
 
 
 def _optimize(
+    scene: Scene,
     objective: Objective,
     canvas: Canvas,
     optimizer: CanvasOptimizer,
@@ -164,7 +171,7 @@ def _optimize(
     """Evaluate and move the canvas until the scale's steps or seconds are spent, or it no longer gets better."""
     shifts, jitter = random.Random(settings.seed), known(settings.optimization.jitter)
     while kept.seen < scale.last_step and time.perf_counter() - started < scale.seconds:
-        image = canvas.image()
+        image = scene.over_photograph(canvas.image())
         shift = (shifts.randint(-jitter, jitter), shifts.randint(-jitter, jitter))
         losses = objective(image, shift)
         (gradient,) = torch.autograd.grad(losses["loss/total"], canvas.parameters)

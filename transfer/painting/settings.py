@@ -14,6 +14,8 @@ from nstkit.unused import OnlyWith
 
 Mode = Literal["transfer", "texture", "content"]
 Loss = Literal["relative", "gatys", "neural-style", "keras", "tensorflow"]
+Statistic = Literal["gram", "covariance", "mean-std", "histogram", "sliced-wasserstein", "nearest-neighbours"]
+Color = Literal["style", "luminance", "histogram", "covariance"]
 Equalize = Literal["none", "loss", "gradient"]
 Gauge = Literal["raw", "canonical"]
 Smoothing = Literal["none", "softmax", "scale"]
@@ -25,6 +27,7 @@ PixelRange = Literal["0-1", "0-255"]
 START_PICTURES = ("content", "style", "noise", "grey")
 OF_CONTENT = OnlyWith("mode", ("transfer", "content"))
 OF_STYLE = OnlyWith("mode", ("transfer", "texture"))
+OF_BOTH = OnlyWith("mode", ("transfer",))
 OF_LBFGS = OnlyWith("optimizer", ("lbfgs",))
 OF_DESCENT = OnlyWith("optimizer", ("adam", "nadam", "sgd"))
 OF_ADAM = OnlyWith("optimizer", ("adam", "nadam"))
@@ -52,22 +55,22 @@ def mode_of(content: object, style: object) -> Mode:
     return "texture" if content is None else "content" if style is None else "transfer"
 
 
-def split_weights(taps: tuple[str, ...], flag: str) -> dict[str, float]:
-    """Return the weights by tap of words NAME or NAME=WEIGHT; a name alone has weight 1.
+def split_weights(words: tuple[str, ...], flag: str) -> dict[str, float]:
+    """Return the weights by name of words NAME or NAME=WEIGHT; a name alone has weight 1.
 
     Args:
-        taps: the words.
+        words: of taps, or of whatever has a weight.
         flag: that they were given with, for the message.
 
     Raises:
-        UserError: for a weight that is no number above 0, or a tap that is there twice.
+        UserError: for a weight that is no number above 0, or a name that is there twice.
 
     Example:
         >>> split_weights(("relu1_1", "relu2_1=0.5"), "--style-taps")
         {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
     weights: dict[str, float] = {}
-    for word in taps:
+    for word in words:
         name, _, weight = word.partition("=")
         if name in weights:
             raise UserError(f"{flag} {as_word(word)}: {name} is named twice. Give it one weight, as in NAME=WEIGHT.")
@@ -90,6 +93,13 @@ class LossSettings(Settings):
     loss: Loss = "relative"
     """relative is scale-free, so that one set of weights serves all networks; the others compute what these systems
     compute: gatys and neural-style, keras and tensorflow as in the examples of these libraries."""
+    statistic: Annotated[Statistic, OF_STYLE] = "gram"
+    """What style is: gram (Gatys 2016), covariance (of channels), mean-std (of each channel, Li 2017), histogram (of
+    each channel, Risser 2017), sliced-wasserstein (histograms along directions, Heitz 2021), or nearest-neighbours
+    (every place of the picture like some place of the style, Kolkin 2022)."""
+    color: Annotated[Color, OF_BOTH] = "style"
+    """Whose colours the result has. style = the style's; luminance = the content's, of which only the lightness is
+    painted; covariance and histogram = the content's, which the style is given before it is painted."""
     content_weight: Annotated[float | None, LOSS_WEIGHTS, OF_CONTENT] = None
     """Weight of the content loss. None = 1 (relative), 1 (gatys), 5 (neural-style), 2.5e-8 (keras), 1e4
     (tensorflow)."""
@@ -127,6 +137,10 @@ class LossSettings(Settings):
         if self.smoothing == "scale" and self.loss == "relative":
             raise UserError(
                 "--smoothing scale changes nothing under --loss relative, which is scale-free. Add --loss neural-style."
+            )
+        if self.statistic != "gram" and self.loss != "relative":
+            raise UserError(
+                f"--statistic {self.statistic} with --loss {self.loss}, which compares Gram matrices. Leave one out."
             )
         if self.smoothing_taps and self.smoothing == "none":
             raise UserError("--smoothing-taps without --smoothing: add --smoothing softmax or scale.")

@@ -32,7 +32,7 @@ def settings():
 
 def needed(backbone, settings, *size, style=None):
     """Return what tensors take, of a content picture of this size."""
-    total = painting_bytes(size, style or size, backbone, settings, torch.device("cpu"))
+    total = painting_bytes(size, [style or size], backbone, settings, torch.device("cpu"))
     assert total is not None
     return total - BASE_BYTES
 
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, se
     # 4000 x 3000 px take about 11 GiB with a history of 3.
     monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: free * GIB)
     settings = settings.changed(history=3)
-    sizes = ((3000, 4000), (3000, 4000))
+    sizes = ((3000, 4000), [(3000, 4000)])
     if what == "at once":
         monkeypatch.setattr(estimate, "painting_bytes", lambda *_: pytest.fail("it looks closer"))
         with pytest.raises(UserError, match=r"^Painting 4000 px with carried takes at least .* memory, and 1 GiB are"):

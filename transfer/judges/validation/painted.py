@@ -119,7 +119,7 @@ class _Studio:
         for cause, seed in (("noise", self.seed), ("seed", self.seed + 1)):
             start = frauds.add_noise(content, FAINT, seed)
             yield self._repainting(cause, Scene(content, style, start))
-        yield self._repainting("shift", Scene(*map(_shifted, (content, style))))
+        yield self._repainting("shift", Scene(_shifted(content), _shifted(style)))
         yield self._repainting("padding", Scene(content, style), "replicate")
         yield self._repainting("start", Scene(content, style, frauds.match_colours(content, style)))
 

@@ -28,7 +28,7 @@ from transfer.painting.settings import Loss
 Scalar = Float[Tensor, ""]
 
 
-def one(*_: Tensor) -> Scalar:
+def one(*_: object) -> Scalar:
     """Return 1: the scale of an absolute loss."""
     return torch.ones(())
 
@@ -53,8 +53,8 @@ class Convention:
     """How one system measures.
 
     Attributes:
-        style: loss of a Gram matrix and its target, before it is divided by the scale.
-        style_scale: from the Gram matrices of the content and of the style, once a painting.
+        style: loss of a Gram matrix and its target; None = the distance of whichever statistic it is.
+        style_scale: what that is divided by; from the summary of the content and the distance from the style.
         content: loss of features and their target, before it is divided by the scale.
         content_scale: from the features of the content.
         variation: of the picture.
@@ -63,8 +63,8 @@ class Convention:
             of the layer, of which there are fewer with depth.
     """
 
-    style: Callable[[Tensor, Tensor], Tensor]
-    style_scale: Callable[[Tensor, Tensor], Tensor]
+    style: Callable[[Tensor, Tensor], Tensor] | None
+    style_scale: Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
     content: Callable[[Tensor, Tensor], Tensor]
     content_scale: Callable[[Tensor], Tensor]
     variation: Callable[[Tensor], Tensor]
@@ -74,7 +74,7 @@ class Convention:
 
 CONVENTIONS: dict[Loss, Convention] = {
     "relative": Convention(
-        style=squared_distance,
+        style=None,
         style_scale=relative_style_scale,
         content=squared_distance,
         content_scale=relative_content_scale,

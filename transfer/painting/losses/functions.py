@@ -1,4 +1,6 @@
-"""The mathematics of the losses: pure functions of feature maps, Gram matrices and pictures."""
+"""The mathematics of the losses: pure functions of features, of what is kept of them, and of pictures."""
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -6,24 +8,6 @@ from torch import Tensor
 
 SMALLEST_VARIATION = 1e-6  # share of a map's energy; a map that varies less is one value everywhere
 SMALLEST_DISTANCE = 0.01  # share of the target's own size below which a distance is not divided by itself
-
-
-def gram_matrix(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
-    """Return F F^T / (H W), the mean over positions of the products of channels, in at least float32.
-
-    Differs: Gatys et al. do not divide; divided, pictures of different sizes can be compared.
-
-    Source: Gatys, Ecker, Bethge 2016, eq. 3.
-
-    Example:
-        >>> gram_matrix(torch.tensor([[[[1.0, 2.0]], [[0.0, 1.0]]]]))  # two channels, two positions
-        tensor([[[2.5000, 1.0000],
-                 [1.0000, 0.5000]]])
-    """
-    if features.dtype in (torch.bfloat16, torch.float16):
-        features = features.float()  # sums over thousands of positions do not fit 8 bits of mantissa
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Float[Tensor, ""]:
@@ -34,13 +18,18 @@ def squared_distance(a: Tensor, b: Tensor) -> Float[Tensor, ""]:
     return difference.square().sum()
 
 
-def relative_style_scale(content_gram: Float[Tensor, "b c c"], style_gram: Float[Tensor, "b c c"]) -> Float[Tensor, ""]:
-    """Return what a squared Gram distance is divided by: its value for the untouched content picture.
+def relative_style_scale(untouched: Tensor, distance: Callable[[Tensor], Tensor]) -> Float[Tensor, ""]:
+    """Return what a distance from the style is divided by: its value for the untouched content picture.
 
     The loss is then 1 for the content picture and 0 for the style reached, at every tap of every network, and does not
-    change under F -> cF. Floored at a share of the target, for a content picture that has the style already.
+    change under F -> cF. Floored at a share of the style's distance from nothing at all, for a content picture that has
+    the style already.
+
+    Args:
+        untouched: summary of the content picture's features, such as their Gram matrix.
+        distance: of such a summary from that of the style.
     """
-    return torch.maximum(squared_distance(content_gram, style_gram), SMALLEST_DISTANCE * style_gram.square().sum())
+    return torch.maximum(distance(untouched), SMALLEST_DISTANCE * distance(torch.zeros_like(untouched)))
 
 
 def relative_content_scale(content: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:

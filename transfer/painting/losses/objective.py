@@ -1,6 +1,6 @@
 """How far a canvas is from one scene, as one network sees it: features computed once, weight x term added up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -56,14 +56,15 @@ class Objective:
             raise UserError(f"{backbone.label}: no tap has features that vary. Choose others, see --list-taps.")
         if CONVENTIONS[settings.loss].averages_taps:
             for term in compared:
-                total = sum(part.weight for part in term.parts)
+                total = sum({part.places: part.weight for part in term.parts}.values())  # whatever regions they have
                 term.parts = [replace(part, weight=part.weight / total) for part in term.parts]
+        for term in self.terms:
+            term.parts = [replace(part, weight=part.weight * part.region.weight) for part in term.parts]
         if settings.equalize != "none" and scene.start is not None:
             self._equalize(compared, scene.start)
 
     def _shorter_px(self) -> int:
-        pictures = [self._untouched(), *([] if self._scene.style is None else [self._scene.style])]
-        return min(min(picture.shape[2:]) for picture in pictures)
+        return min(min(picture.shape[2:]) for picture in (self._untouched(), *self._scene.styles))
 
     def _untouched(self) -> Tensor:
         """Return the picture whose distance from the style counts as 1."""
@@ -73,7 +74,6 @@ class Objective:
 
     def _prepare(self, octave: int, taps: list[str]) -> None:
         """Give every term its parts of one octave."""
-        style = self._scene.style
         style_taps = [tap for term in self.terms if term.compares_with == "style" for tap in term.taps]
         untouched = self._untouched()
         targets = Targets(
@@ -81,7 +81,7 @@ class Objective:
             octave,
             size=(untouched.shape[2] >> octave, untouched.shape[3] >> octave),
             untouched=self._lens.features(untouched, taps, octave),
-            style={} if style is None else self._lens.features(style, style_taps, octave),
+            styles=[self._lens.features(style, style_taps, octave) for style in self._scene.styles],
         )
         for term in self.terms:
             term.parts += term.prepare(targets)
@@ -147,36 +147,42 @@ class Objective:
                 for octave, taps in self._places(movable).items():
                     maps_of = self._lens.features(content, taps, octave)
                     shifted_content |= {(octave, tap): maps for tap, maps in maps_of.items()}
-        return View(image, features, shifted_content)
+        return View(image, features, shifted_content, shift)
 
     @staticmethod
     def _places(terms: list[Term]) -> dict[int, list[str]]:
         """Return the taps of the terms' parts by octave."""
         places: dict[int, dict[str, None]] = {}
-        for octave, tap in (part.place for term in terms for part in term.parts if part.place is not None):
+        for octave, tap in (place for term in terms for part in term.parts for place in part.places):
             places.setdefault(octave, {})[tap] = None
         return {octave: list(places[octave]) for octave in sorted(places)}
 
     def _loss(self, term: Term, part: Part, view: View) -> Tensor:
         """Return the loss of one part."""
-        if part.place is None:
-            return term(part, view.image, view)
-        seen = view.features[part.place]
+        if not part.places:
+            return term(part, (view.image,), view)
+        seen = [view.features[place] for place in part.places]
         if self._settings.normalize_gradients:
             return with_normalized_gradient(lambda features: term(part, features, view), seen)
         return term(part, seen, view)
 
 
-def with_normalized_gradient(loss_of: Callable[[Tensor], Tensor], features: Tensor) -> Float[Tensor, ""]:
+def with_normalized_gradient(
+    loss_of: Callable[[Sequence[Tensor]], Tensor], features: Sequence[Tensor]
+) -> Float[Tensor, ""]:
     """Return the loss; the gradient that it sends into the features is divided by its L1 norm, before any weight.
 
     Source: jcjohnson/neural-style, -normalize_gradients; in neural-style-pt the option squares the weights instead.
     """
-    if not features.requires_grad:
+    if not any(maps.requires_grad for maps in features):
         return loss_of(features)
-    fixed = features.detach().requires_grad_(True)
+    fixed = [maps.detach().requires_grad_(True) for maps in features]
     loss = loss_of(fixed)
-    gradient = torch.autograd.grad(loss, fixed)[0].float()
-    gradient = gradient / (gradient.abs().sum() + 1e-8)
+    gradients = [gradient.float() for gradient in torch.autograd.grad(loss, fixed)]
+    norm = torch.stack([gradient.abs().sum() for gradient in gradients]).sum() + 1e-8
     # Nothing is added to the loss, but what a weight sends back through this is the weight times the gradient.
-    return loss.detach() + ((features - fixed.detach()).float() * gradient).sum()
+    moves = [
+        ((maps - at.detach()).float() * gradient / norm).sum()
+        for maps, at, gradient in zip(features, fixed, gradients, strict=True)
+    ]
+    return loss.detach() + torch.stack(moves).sum()

@@ -5,8 +5,8 @@ part. The objective computes the features that all terms need, once, and adds up
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -16,12 +16,15 @@ from torch import Tensor
 from nstkit.backbones.backbone import Backbone
 from nstkit.settings import known
 from transfer.painting.losses.conventions import CONVENTIONS, Convention
-from transfer.painting.losses.functions import gram_matrix, varies
+from transfer.painting.losses.functions import varies
+from transfer.painting.losses.statistics.table import STATISTICS, Statistic
+from transfer.painting.regions import WHOLE, Region, weights_at
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings, split_weights
 
 Compared = Literal["style", "content"] | None
 Place = tuple[int, str]  # octave and tap
+JOINED = "taps"  # in the tag of a part that takes all of them together
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,21 @@ class Part:
 
     Attributes:
         tag: where its loss is logged, such as `loss/style/relu1_1` or `loss/style/relu1_1/octave1`.
-        place: octave and tap of the features that it compares, None for a term of the picture itself.
+        places: octave and tap of each of the features that it compares, none for a term of the picture itself.
         weight: among the parts of its term.
-        target: what the features are compared with, such as the Gram matrix of the style.
+        targets: what the features are compared with, such as the Gram matrix of the style.
+        shares: what each target counts.
         scale: what the loss is divided by.
+        region: the part of the canvas that is compared.
     """
 
     tag: str
-    place: Place | None = None
+    places: tuple[Place, ...] = ()
     weight: float = 1.0
-    target: Tensor = field(default_factory=lambda: torch.zeros(()))
+    targets: tuple[Tensor, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
     scale: Tensor = field(default_factory=lambda: torch.ones(()))
+    region: Region = WHOLE
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,14 @@ class Targets:
         label: of the network, for warnings.
         octave: how often the pictures were halved.
         untouched: features by tap of the content, or of the first canvas where there is no content.
-        style: those of the style, empty where there is none.
+        styles: those of each style.
         size: (height, width) of the untouched picture [px].
     """
 
     label: str
     octave: int
     untouched: Mapping[str, Tensor]
-    style: Mapping[str, Tensor]
+    styles: Sequence[Mapping[str, Tensor]]
     size: tuple[int, int]
 
 
@@ -70,11 +77,13 @@ class View:
         image: the canvas, (1, 3, H, W), not shifted.
         features: of the canvas, by place; shifted where there is jitter.
         shifted_content: features of the content under the same shift, by place; empty where there is none.
+        shift: [px] by which the canvas was rolled down and to the right.
     """
 
     image: Float[Tensor, "1 3 h w"]
     features: Mapping[Place, Tensor]
     shifted_content: Mapping[Place, Tensor]
+    shift: tuple[int, int] = (0, 0)
 
 
 @runtime_checkable
@@ -99,19 +108,26 @@ class Term(Protocol):
         """Yield the parts of one octave."""
         ...
 
-    def __call__(self, part: Part, seen: Tensor, view: View) -> Float[Tensor, ""]:
+    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
         """Return the loss of one part, not weighted.
 
         Args:
             part: which.
-            seen: the features at its place, or the canvas where it has none.
+            seen: the features at its places, or the canvas where it has none.
             view: all else.
         """
         ...
 
 
 class StyleTerm:
-    """A statistic of the features that forgets where things are: the Gram matrix, of the canvas and of the style."""
+    """A statistic of features that forgets where things are, such as the Gram matrix, of the canvas and of the styles.
+
+    Between several styles lies the mean of their statistics. A region of the canvas is compared with its regions of the
+    styles, and weighs as much as its share of the canvas: strokes are as strong in a small region as in a large one.
+
+    Source: of regions, Gatys et al. 2017, "Controlling perceptual factors in neural style transfer", section 4.
+    Differs: there every region has the same weight, whatever its size.
+    """
 
     name = "style"
     compares_with: Compared = "style"
@@ -121,23 +137,67 @@ class StyleTerm:
         weight: float,
         taps: dict[str, float],
         convention: Convention,
-        statistic: Callable[[Tensor], Tensor] = gram_matrix,
+        statistic: Statistic,
+        shares: Sequence[float] = (1.0,),
+        regions: Sequence[Region] = (WHOLE,),
     ) -> None:
-        self.weight, self.taps, self._convention, self._statistic = weight, taps, convention, statistic
+        self.weight, self.taps, self._statistic = weight, taps, statistic
+        self._shares, self._regions = shares, regions
+        self._convention, self._distance = convention, convention.style or statistic.distance
         self.parts: list[Part] = []
 
     def prepare(self, targets: Targets) -> Iterator[Part]:
-        """Yield the parts of one octave; a tap whose features of the style do not vary has none."""
-        for tap in varying_taps(self.taps, targets.style, targets.label):
-            target = self._statistic(targets.style[tap])
-            scale = self._convention.style_scale(self._statistic(targets.untouched[tap]), target)
-            if self._convention.counts_pixels:
-                scale = scale / positions_a_pixel(targets.untouched[tap], targets.size) ** 2
-            yield Part(tag_of(self.name, tap, targets.octave), (targets.octave, tap), self.taps[tap], target, scale)
+        """Yield the parts of one octave; what does not vary, or is too small at a tap, has none."""
+        taps: Iterable[str] = self.taps
+        for features in targets.styles:
+            taps = list(varying_taps(taps, features, targets.label))
+        for group in [[*taps]] if self._statistic.joins_taps else [[tap] for tap in taps]:
+            for region in self._regions if group else ():
+                part = self._prepare_part(group, region, targets)
+                if part is not None:
+                    yield part
 
-    def __call__(self, part: Part, seen: Tensor, view: View) -> Float[Tensor, ""]:
+    def _prepare_part(self, taps: list[str], region: Region, targets: Targets) -> Part | None:
+        strengths = [self.taps[tap] for tap in taps]
+        seen = [targets.untouched[tap] for tap in taps]
+        goals = [[features[tap] for tap in taps] for features in targets.styles]
+        weights = [weights_at(region.of_style(number), maps[0]) for number, maps in enumerate(goals)]
+        own, has = weights_at(region.content, seen[0]), [is_seen(each) for each in weights]
+        if not is_seen(own) or not any(has):
+            which = f"{targets.label}: the region {region.name}".rstrip()
+            warnings.warn(f"{which} is smaller than the stride of {taps[0]}, it is left out there", stacklevel=2)
+            return None
+        summaries = [
+            self._statistic.summary(maps, strengths, each)
+            for maps, each, is_there in zip(goals, weights, has, strict=True)
+            if is_there
+        ]
+        shares = [share for share, is_there in zip(self._shares, has, strict=True) if is_there]
+        shares = [share / sum(shares) for share in shares]
+        if self._statistic.mixes:
+            summaries, shares = [mixed(summaries, shares)], [1.0]
+        part = Part(
+            tag_of(self.name, JOINED if self._statistic.joins_taps else taps[0], targets.octave, region.name),
+            tuple((targets.octave, tap) for tap in taps),
+            sum(strengths),
+            tuple(summaries),
+            tuple(shares),
+            region=region,
+        )
+        untouched = self._statistic.summary(seen, strengths, own)
+        scale = self._convention.style_scale(untouched, lambda summary: self._distance_from(part, summary))
+        if self._convention.counts_pixels:
+            scale = scale / positions_a_pixel(seen[0], targets.size) ** 2
+        return replace(part, scale=scale)
+
+    def _distance_from(self, part: Part, summary: Tensor) -> Tensor:
+        return mixed([self._distance(summary, target) for target in part.targets], part.shares)
+
+    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
         """Return how far the statistic of `seen` is from the part's."""
-        return self._convention.style(self._statistic(seen), part.target) / part.scale
+        strengths = [self.taps[tap] for _, tap in part.places]
+        weights = weights_at(part.region.content, seen[0], view.shift)
+        return self._distance_from(part, self._statistic.summary(seen, strengths, weights)) / part.scale
 
 
 class ContentTerm:
@@ -155,13 +215,13 @@ class ContentTerm:
         for tap in varying_taps(self.taps, targets.untouched, targets.label):
             target = targets.untouched[tap]
             scale = self._convention.content_scale(target)
-            yield Part(tag_of(self.name, tap, targets.octave), (targets.octave, tap), self.taps[tap], target, scale)
+            place = (targets.octave, tap)
+            yield Part(tag_of(self.name, tap, targets.octave), (place,), self.taps[tap], (target,), scale=scale)
 
-    def __call__(self, part: Part, seen: Tensor, view: View) -> Float[Tensor, ""]:
+    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
         """Return how far `seen` is from the content's features, which move with the canvas."""
-        assert part.place is not None
-        target = view.shifted_content.get(part.place, part.target)
-        return self._convention.content(seen, target) / part.scale
+        target = view.shifted_content.get(part.places[0], part.targets[0])
+        return self._convention.content(seen[0], target) / part.scale
 
 
 class VariationTerm:
@@ -180,9 +240,9 @@ class VariationTerm:
         if targets.octave == 0:
             yield Part(f"loss/{self.name}")
 
-    def __call__(self, part: Part, seen: Tensor, view: View) -> Float[Tensor, ""]:
+    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
         """Return the variation of the canvas."""
-        return self._convention.variation(seen)
+        return self._convention.variation(seen[0])
 
 
 def build_terms(settings: LossSettings, scene: Scene, backbone: Backbone) -> list[Term]:
@@ -197,7 +257,14 @@ def build_terms(settings: LossSettings, scene: Scene, backbone: Backbone) -> lis
     style_taps = split_weights(settings.style_taps or backbone.style_taps, "--style-taps")
     content_taps = split_weights(settings.content_taps or backbone.content_taps, "--content-taps")
     terms: list[Term] = [
-        StyleTerm(known(settings.style_weight), {} if scene.style is None else style_taps, convention),
+        StyleTerm(
+            known(settings.style_weight),
+            {} if scene.style is None else style_taps,
+            convention,
+            STATISTICS[settings.statistic],
+            scene.shares,
+            scene.regions or (WHOLE,),
+        ),
         ContentTerm(known(settings.content_weight), {} if scene.content is None else content_taps, convention),
     ]
     if settings.tv_weight:
@@ -210,9 +277,21 @@ def positions_a_pixel(features: Float[Tensor, "b c h w"], size: tuple[int, int])
     return features.shape[2] * features.shape[3] / (size[0] * size[1])
 
 
-def tag_of(name: str, tap: str, octave: int) -> str:
+def tag_of(name: str, tap: str, octave: int, region: str = "") -> str:
     """Return where a part is logged."""
-    return f"loss/{name}/{tap}" + (f"/octave{octave}" if octave else "")
+    return f"loss/{name}/{tap}" + (f"/octave{octave}" if octave else "") + (f"/{region}" if region else "")
+
+
+def mixed(values: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """Return the sum of values, each times its share; the value itself where it is alone."""
+    if len(values) == 1:
+        return values[0]
+    return torch.stack([share * value for share, value in zip(shares, values, strict=True)]).sum(dim=0)
+
+
+def is_seen(weights: Tensor | None) -> bool:
+    """Return whether a region covers at least as much as one position of a map; None = all of it."""
+    return weights is None or bool(weights.sum() >= 1)
 
 
 def varying_taps(taps: Iterable[str], features: Mapping[str, Tensor], label: str) -> Iterator[str]:

@@ -7,12 +7,13 @@ import torch
 from transfer.painting.losses.conventions import CONVENTIONS, mean_variation, variation_of_levels
 from transfer.painting.losses.functions import (
     gatys_style_loss,
-    gram_matrix,
     relative_content_scale,
     relative_style_scale,
+    squared_distance,
     total_variation,
 )
 from transfer.painting.losses.objective import Objective
+from transfer.painting.losses.statistics.gram import gram_matrix
 from transfer.painting.scene import Scene
 from transfer.painting.settings import WEIGHTS
 
@@ -26,11 +27,11 @@ def random_maps(seed, shape=(1, 5, 6, 7), dtype=torch.float64):
 def style_target(content, style):
     """Return the target of a style loss and the scale of the relative one."""
     gram = gram_matrix(style)
-    return gram, relative_style_scale(gram_matrix(content), gram)
+    return gram, relative_style_scale(gram_matrix(content), lambda summary: squared_distance(summary, gram))
 
 
 def style_loss(loss, gram, target, scale):
-    return CONVENTIONS[loss].style(gram, target) / (scale if loss == "relative" else 1)
+    return (CONVENTIONS[loss].style or squared_distance)(gram, target) / (scale if loss == "relative" else 1)
 
 
 def content_loss(loss, features, target, scale):
@@ -227,7 +228,7 @@ def test_every_loss_has_a_convention_and_weights():
 def test_absolute_losses_have_no_scale():
     content, style = gram_matrix(random_maps(0)), gram_matrix(random_maps(1))
     for loss in FORMULAS:
-        assert CONVENTIONS[loss].style_scale(content, style) == 1
+        assert CONVENTIONS[loss].style_scale(content, lambda summary: squared_distance(summary, style)) == 1
         assert CONVENTIONS[loss].content_scale(content) == 1
 
 

@@ -7,8 +7,8 @@ import torch
 from nstkit.errors import UserError
 from transfer.painting.lens import softmax_smooth
 from transfer.painting.losses import objective as module
-from transfer.painting.losses.functions import gram_matrix
 from transfer.painting.losses.objective import Objective
+from transfer.painting.losses.statistics.gram import gram_matrix
 from transfer.painting.scene import Scene
 
 SHALLOW = {"style_taps": ("relu1_1", "relu2_1", "relu3_1"), "content_taps": ("relu3_2",)}

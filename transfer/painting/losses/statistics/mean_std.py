@@ -1,0 +1,32 @@
+"""The statistics of batch normalisation: mean and standard deviation of each channel."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from transfer.painting.losses.statistics.positions import flat_positions, weighted_mean
+
+
+def mean_and_std(
+    features: Float[Tensor, "b c h w"], weights: Float[Tensor, "1 1 h w"] | None = None
+) -> Float[Tensor, "b 2 c"]:
+    """Return the mean and the standard deviation of each channel over positions, in at least float32.
+
+    Args:
+        features: (B, C, H, W).
+        weights: what each position counts; see `flat_positions`.
+
+    Source: Li, Wang, Liu, Hou 2017, "Demystifying neural style transfer", section 4.2, BN statistics matching.
+
+    Example:
+        >>> import torch
+        >>> mean_and_std(torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]]))
+        tensor([[[2., 5.],
+                 [1., 0.]]])
+    """
+    flat, shares = flat_positions(features, weights)
+    mean = weighted_mean(flat, shares, keepdim=True)
+    variance = weighted_mean((flat - mean).square(), shares)
+    # The root of 0 has no gradient; that of a channel without variation is 0.
+    smallest = torch.finfo(variance.dtype).tiny
+    return torch.stack([mean[..., 0], variance.clamp(min=smallest).sqrt()], dim=1)
