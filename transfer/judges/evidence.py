@@ -55,6 +55,7 @@ class Evidence:
         gram_scores: likeness of the picture's Gram matrices and each candidate's.
         recoloured_gram_scores: likewise, once the picture has the style's colours.
         layout_scores: likeness of the picture's layout and each candidate's, the content among them.
+        scale: style scores of the pair's best fraud and of its known good pictures.
     """
 
     picture_maps: Mapping[str, Tensor]
@@ -67,6 +68,7 @@ class Evidence:
     gram_scores: Scores
     recoloured_gram_scores: Scores
     layout_scores: Scores
+    scale: tuple[float, float]
 
 
 def style_facts(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Tap
 from nstkit.measure import Measure
-from transfer.judges.candidates import JudgedPair
+from transfer.judges.candidates import BEST_FRAUD, JudgedPair
 from transfer.judges.content import CFSD, aligned_similarity
 from transfer.judges.evidence import TRUE_CONTENT, TRUE_STYLE, Evidence, StyleFacts, style_facts
 from transfer.judges.frauds import match_colours
@@ -27,6 +27,7 @@ from transfer.judges.identification import (
     STYLE_RANK_GRAM,
     STYLE_RANK_LP,
     gram_similarities,
+    style_score,
     vote_shares,
 )
 from transfer.judges.memory import Memory
@@ -97,12 +98,14 @@ class PairFacts:
         reference: facts of content and style.
         content_maps: feature maps of the content by tap.
         layouts: maps at the layout's tap, of the content and of what its layout could be taken for, by name.
+        scale: style scores of the best fraud and of the known good pictures.
     """
 
     candidates: Mapping[str, StyleFacts]
     reference: tuple[StyleFacts, StyleFacts]
     content_maps: Mapping[str, Tensor]
     layouts: Mapping[str, Tensor]
+    scale: tuple[float, float]
 
     @property
     def nbytes(self) -> int:
@@ -195,6 +198,7 @@ class EyeJudge:
             gram_scores=gram_similarities(facts, candidates, known.reference),
             recoloured_gram_scores=gram_similarities(recoloured_facts, candidates, known.reference),
             layout_scores={name: aligned_similarity(maps[self.layout_tap], layout) for name, layout in layouts.items()},
+            scale=known.scale,
         )
 
     def _facts_of_pair(self, pair: JudgedPair) -> PairFacts:
@@ -203,12 +207,15 @@ class EyeJudge:
         content_maps = self.eye.features(pair.content, self.taps)
         layouts = {TRUE_CONTENT: content_maps[self.layout_tap], "style": self._layout_of(pair.style)}
         layouts |= {f"{name} (altered)": self._layout_of(other) for name, other in pair.altered.items()}
-        return PairFacts(
-            candidates={TRUE_STYLE: style, **frauds},
-            reference=(frauds["content (fraud)"], style),
-            content_maps=content_maps,
-            layouts=layouts,
-        )
+        candidates, reference = {TRUE_STYLE: style, **frauds}, (frauds["content (fraud)"], style)
+
+        def score(picture: Tensor) -> float:
+            facts = self._facts_of(picture, PICTURE_SEED)
+            return style_score(vote_shares(facts, candidates), gram_similarities(facts, candidates, reference))
+
+        goods = [score(good) for good in pair.goods.values()]
+        scale = (score(pair.frauds[BEST_FRAUD]), sum(goods) / len(goods))
+        return PairFacts(candidates, reference, content_maps, layouts, scale)
 
     def _facts_of(self, picture: Tensor, seed: int = CANDIDATE_SEED) -> StyleFacts:
         return self._facts_from(self.eye.features(picture, self.style_taps), seed)

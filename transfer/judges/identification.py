@@ -245,28 +245,65 @@ CONTENT_RANK_LAYOUT = Measure(
 )
 
 
-SPREADS = {STYLE_MARGIN_LP.name: 0.4, STYLE_MARGIN_GRAM.name: 0.1}
-"""Standard deviations of the two margins over pictures good and bad: patches would weigh four times what Grams do."""
+LIKENESS_SHARE = 0.5
+"""Weight of the score itself against the margin. By margins alone a picture that is like nothing, such as another
+photograph, stands beside the good ones, which are as like their best fraud as their style: with it the AUC of the fixed
+panel over 7 published pairs at 192 px rose from .977 to .992, that of each eye likewise, and 0.5 to 1 were alike."""
+SPREADS = {STYLE_MARGIN_LP.name: 0.57, STYLE_MARGIN_GRAM.name: 0.28}
+"""Standard deviations, over pictures good and bad, of margin plus share of the score, by patches and by Grams: each is
+divided by its own before the mean is taken, or patches would weigh three to five times what Grams do.
+
+Measured over 126 pictures, 18 kinds of `transfer.judges.validation` of each of 7 published pairs at 192 px: Gabor bank
+.584 / .222, carried judge .587 / .299, ImageNet SqueezeNet .532 / .304. So one pair of numbers serves every eye.
+"""
+LEAST_RANGE = 0.25
+"""Least distance of good pictures from the best fraud: seven pairs had .9 or more, a flat style has none."""
 
 
-def standard_margin(votes: Scores, gram_scores: Scores) -> float:
-    """Return the mean of the two margins of style identification, by patches and by Grams, each in units of its spread.
+def style_score(votes: Scores, gram_scores: Scores) -> float:
+    """Return how surely a picture is identified as the style's, by patches and by Grams, in units of their spread.
 
     Args:
         votes: shares of patches by candidate.
         gram_scores: cosines of Grams by candidate.
     """
-    margins = {STYLE_MARGIN_LP: margin_of(votes, TRUE_STYLE), STYLE_MARGIN_GRAM: margin_of(gram_scores, TRUE_STYLE)}
-    return sum(margin / SPREADS[measure.name] for measure, margin in margins.items()) / len(margins)
+    parts = {STYLE_MARGIN_LP: votes, STYLE_MARGIN_GRAM: gram_scores}
+    values = [
+        (margin_of(scores, TRUE_STYLE) + LIKENESS_SHARE * scores[TRUE_STYLE]) / SPREADS[measure.name]
+        for measure, scores in parts.items()
+    ]
+    return sum(values) / len(values)
+
+
+def place_on_scale(value: float, scale: tuple[float, float]) -> float:
+    """Return where a value stands between the pair's best fraud, 0, and the mean of its known good pictures, 1.
+
+    Pairs differ in how far apart these two lie, and margins with them; the place means the same for each. It is one for
+    each pair still: that a picture stands higher than one of another pair may be the pair's doing, so compare pictures
+    within a pair, and across pairs their differences.
+
+    Args:
+        value: of the picture, as `style_score` has it.
+        scale: those of the best fraud and of the good pictures.
+
+    Source: Cheng et al. 2021, Style-aware normalized loss for improving arbitrary style transfer, section 4 (a loss is
+        divided by its bounds for the style at hand).
+
+    Example:
+        >>> place_on_scale(-0.5, (-2.0, 1.0))
+        0.5
+    """
+    fraud, good = scale
+    return (value - fraud) / max(good - fraud, LEAST_RANGE)
 
 
 STYLE_OF_EYE = Measure(
     name="judge/style",
-    function=lambda evidence: standard_margin(evidence.votes, evidence.gram_scores),
-    unit="standard deviations",
+    function=lambda evidence: place_on_scale(style_score(evidence.votes, evidence.gram_scores), evidence.scale),
+    unit="fraud 0, good 1",
     range=(-INFINITY, INFINITY),
     higher_is_better=True,
-    source="mean of the margins of style identification, judge/style_margin/lp and /gram, each in units of its spread",
+    source="style identification by patches and Grams, placed between the best fraud and good pictures of the pair",
     aspect="style",
 )
 

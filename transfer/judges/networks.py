@@ -66,6 +66,24 @@ def _local_file(name: str) -> Path | None:
     return None
 
 
+def is_partial(judge: BackboneSpec, painter: BackboneSpec) -> bool:
+    """Return whether a network is too near to the one that painted: the same weights, or a trained one of its family.
+
+    What ImageNet VGG16 paints, ImageNet VGG19 likes: both were trained alike, layer for layer.
+    """
+    if is_same_network(judge, painter):
+        return True
+    if "random" in (judge.weights, painter.weights) or judge.name is None or painter.name is None:
+        return False
+    return _family(judge.name) == _family(painter.name)
+
+
+def _family(name: str) -> str:
+    """Return what an architecture's name begins with, such as `vgg` or `resnet`, whoever offers it."""
+    found = re.match("[a-z]+", name.rpartition("/")[2])
+    return found[0] if found else name
+
+
 def is_same_network(a: BackboneSpec, b: BackboneSpec) -> bool:
     """Return whether two specs name the same weights, as far as names and files tell."""
     if a.path is not None and b.path is not None:

@@ -8,6 +8,7 @@ function takes (picture, content, style) where it stands in `DESCRIPTIONS` or `G
 stands in `EYE_MEASURES`, and the values of all these by name where it is a verdict.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ from transfer.judges.eye_judge import EyeJudge, Rival
 from transfer.judges.fixed import fixed_judges
 from transfer.judges.identification import STYLE
 from transfer.judges.memory import Memory
-from transfer.judges.networks import is_same_network, judging_specs, named_by
+from transfer.judges.networks import is_partial, judging_specs, named_by
 from transfer.judges.perceptual import read_channel_weights
 from transfer.judges.picture import check_pictures, digest, fit, is_same
 from transfer.judges.texture import GABOR, GABOR_LEAST_PX, TEXTURE
@@ -119,8 +120,7 @@ class Panel:
 
     def _judge_by_eyes(self, picture: Tensor, content: Tensor, style: Tensor) -> dict[str, float]:
         """Return the values of the eyes' measures."""
-        # All at one longer side, never enlarged: strokes are compared at the size at which they were painted.
-        side_px = min(JUDGE_PX, *(max(image.shape[-2:]) for image in (picture, style)))
+        side_px = judging_size(picture, style)
         styles, contents = (
             {
                 name: self._rival(shrink(other, side_px))
@@ -138,6 +138,17 @@ class Panel:
 
     def _rival(self, picture: Tensor) -> Rival:
         return Rival(picture.to(self.device), digest(picture))
+
+
+def judging_size(picture: Float[Tensor, "1 3 h w"], style: Float[Tensor, "1 3 hs ws"]) -> int:
+    """Return the longer side at which both are looked at [px], never enlarged, and no side below `LEAST_PX`.
+
+    One for both, for strokes are compared at the size at which they were painted. A panorama is kept larger, where its
+    shorter side would be too small.
+    """
+    sides = [sorted(image.shape[-2:]) for image in (picture, style)]
+    narrowest = max(math.ceil(LEAST_PX * longer / shorter) for shorter, longer in sides)
+    return max(min(JUDGE_PX, *(longer for _, longer in sides)), narrowest)
 
 
 def load_panel(
@@ -166,7 +177,7 @@ def load_panel(
         (['gabor', 'carried-judge'], ['carried'], 'judge/style')
     """
     asked = judging_specs(specs)
-    absent = tuple(label for label, spec in asked.items() if painter is not None and is_same_network(spec, painter))
+    absent = tuple(label for label, spec in asked.items() if painter is not None and is_partial(spec, painter))
     with named_by("--judge"):
         backbones = {label: load_backbone(spec).to(device) for label, spec in asked.items() if label not in absent}
     beside = tuple(

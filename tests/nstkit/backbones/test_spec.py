@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nstkit.backbones.spec import CARRIED, BackboneSpec, parse_backbone
+from nstkit.backbones.spec import CARRIED, CARRIED_JUDGE, BackboneSpec, parse_backbone
+from nstkit.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,15 @@ def test_home_is_expanded(folder, monkeypatch):
     _touch("a.pt")
     assert parse_backbone("~/a.pt").path == folder / "a.pt"
     assert parse_backbone("vgg19@~/a.pt").path == folder / "a.pt"
+
+
+@pytest.mark.parametrize("words", ["carried-judge", "{judge}", "{judge}/model.safetensors", "vgg11@{copy}", "{copy}"])
+def test_the_network_that_judges_paints_nothing_under_whatever_name(words, tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes((CARRIED_JUDGE / "model.safetensors").read_bytes())
+    with pytest.raises(UserError, match="this network judges every picture, so it paints none") as caught:
+        parse_backbone(words.format(judge=CARRIED_JUDGE, copy=copy))
+    assert "\n" not in str(caught.value)
 
 
 def test_carried_is_the_one_of_the_package():

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 
 from nstkit.pictures.tensors import to_tensor
 from nstkit.sample import sample_style
-from transfer.judges.candidates import altered_contents, style_frauds
+from transfer.judges.candidates import BEST_FRAUD, altered_contents, judged_pair, known_goods, style_frauds
 from transfer.judges.picture import is_same
 
 
@@ -33,3 +33,26 @@ def test_altered_contents_keep_every_pixel():
     for name, altered in altered_contents(picture(0, 64, 80)).items():
         assert torch.allclose(altered.flatten(2).sort().values, picture(0, 64, 80).flatten(2).sort().values), name
         assert not is_same(altered, picture(0)), name
+
+
+def test_good_pictures_are_of_the_style_s_own_colours_and_not_the_style():
+    style = picture(1, 64, 80)
+    goods = known_goods(picture(0), style)
+    assert set(goods) == {"crop", "quilt"}
+    assert goods["quilt"].shape[-2:] == (72, 96)
+    for name, good in goods.items():
+        assert style.min() - 0.05 <= good.min() < good.max() <= style.max() + 0.05, name
+        assert not is_same(good, style), name
+
+
+def test_good_pictures_of_narrow_ones_have_smaller_patches():
+    assert known_goods(picture(0, 12, 300), picture(1, 50, 50))["quilt"].shape[-2:] == (12, 300)
+
+
+def test_pair_is_told_from_others_and_holds_its_best_fraud():
+    pair, again = judged_pair(picture(0), picture(1)), judged_pair(picture(0), picture(1))
+    keys = {pair.key, judged_pair(picture(1), picture(0)).key, judged_pair(picture(0), picture(2)).key}
+    assert len(keys) == 3
+    assert again.key == pair.key
+    assert BEST_FRAUD in pair.frauds
+    assert pair.nbytes > 16 * picture(0).nbytes

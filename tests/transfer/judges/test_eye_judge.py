@@ -4,9 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from transfer.judges.candidates import altered_contents, judged_pair, style_frauds
+from transfer.judges.candidates import BEST_FRAUD, altered_contents, judged_pair, style_frauds
 from transfer.judges.content import CFSD, self_similarity_distance
 from transfer.judges.eye_judge import EYE_MEASURES, EyeJudge, Rival
+from transfer.judges.gabor_bank import GaborBank
+from transfer.judges.identification import STYLE_OF_EYE
 from transfer.judges.perceptual import LPIPS, perceptual_distance
 
 
@@ -75,6 +77,29 @@ def test_rivals_are_candidates_and_looked_at_once(judge, monkeypatch):
     assert not any(image is rivals[name].picture for image in seen for name in rivals)
     assert second.layout_scores == first.layout_scores
     assert second.gram_scores == first.gram_scores
+
+
+@pytest.mark.parametrize("eye", ["network", "bank"])
+def test_style_of_an_eye_is_0_for_the_best_fraud_and_1_for_good_pictures(eye, backbone):
+    judge = EyeJudge("tiny", backbone if eye == "network" else GaborBank())
+
+    def place(picture):
+        return STYLE_OF_EYE.function(judge.look(picture, PAIR, {}, {}))
+
+    assert place(PAIR.frauds[BEST_FRAUD]) == pytest.approx(0, abs=1e-6)
+    assert sum(map(place, PAIR.goods.values())) / len(PAIR.goods) == pytest.approx(1)
+    assert place(PAIR.content) < 0.5
+
+
+def test_a_pair_is_looked_at_once_whatever_is_judged(judge, monkeypatch):
+    first = judge.judge(PICTURE, PAIR, {}, {})
+    seen = []
+    features = judge.eye.features
+    monkeypatch.setattr(judge.eye, "features", lambda image, taps: seen.append(image) or features(image, taps))
+    assert judge.judge(PICTURE, judged_pair(CONTENT, STYLE), {}, {}) == first
+    assert len(seen) == 2  # the picture, and the picture in the style's colours
+    judge.look(PICTURE, judged_pair(STYLE, CONTENT), {}, {})
+    assert len(seen) > 15
 
 
 def test_distances_to_the_content_are_of_its_own_features(judge, evidence):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from transfer.judges.identification import (
     CONTENT_MARGIN_LAYOUT,
     CONTENT_RANK_LAYOUT,
     GRAM,
+    LIKENESS_SHARE,
     LP,
     SPREADS,
     STYLE,
@@ -20,8 +23,9 @@ from transfer.judges.identification import (
     gram_similarities,
     local_patterns,
     margin_of,
+    place_on_scale,
     rank_of,
-    standard_margin,
+    style_score,
     style_verdict,
     vote_shares,
 )
@@ -141,6 +145,7 @@ def test_each_measure_looks_at_its_own_scores():
         gram_scores={"style": 0.5, "noise": 0.625, "blend": 0.25},
         recoloured_gram_scores={"style": 0.5, "noise": 0.375},
         layout_scores={"content": 0.25, "mirrored": 0.5, "shuffled": 0.75},
+        scale=(-2.0, 1.0),
     )
     expected = {
         STYLE_MARGIN_LP: 0.5,
@@ -161,7 +166,20 @@ def test_each_measure_looks_at_its_own_scores():
 def test_patches_and_grams_weigh_by_their_spread():
     votes, grams = {"style": 0.25, "noise": 0.75}, {"style": 0.5, "noise": 0.25}
     lp, gram = (SPREADS[measure.name] for measure in (STYLE_MARGIN_LP, STYLE_MARGIN_GRAM))
-    assert standard_margin(votes, grams) == pytest.approx((-0.5 / lp + 0.25 / gram) / 2)
+    parts = (-0.5 + LIKENESS_SHARE * 0.25, 0.25 + LIKENESS_SHARE * 0.5)
+    assert style_score(votes, grams) == pytest.approx((parts[0] / lp + parts[1] / gram) / 2)
+
+
+def test_a_picture_that_is_like_nothing_is_below_one_that_is_like_style_and_fraud():
+    nothing, torn = ({"style": score, "noise": score} for score in (0.05, 0.5))
+    assert style_score(nothing, nothing) < style_score(torn, torn)
+
+
+def test_place_is_0_for_the_best_fraud_and_1_for_good_pictures_of_whatever_pair():
+    for scale in ((-3.0, 1.0), (-0.5, 0.5)):
+        assert [place_on_scale(value, scale) for value in (*scale, sum(scale) / 2)] == [0, 1, 0.5]
+    assert math.isfinite(place_on_scale(-1.0, (0.0, 0.0)))  # a flat style is as good as its frauds
+    assert place_on_scale(-1.0, (0.5, 0.0)) < place_on_scale(0.5, (0.5, 0.0))  # and where it is below, the order stays
 
 
 def test_judges_that_failed_their_test_do_not_vote(monkeypatch):

@@ -4,7 +4,7 @@ import torch
 from nstkit.backbones.spec import parse_backbone
 from nstkit.errors import UserError
 from transfer.judges import networks
-from transfer.judges.networks import HUB_FILES, is_same_network, judging_specs, local_specs
+from transfer.judges.networks import HUB_FILES, is_partial, is_same_network, judging_specs, local_specs
 from transfer.judges.panel import load_panel
 
 
@@ -31,6 +31,29 @@ def test_same_network_by_name_and_file(tmp_path, checkpoint):
     assert not is_same_network(vgg, parse_backbone("vgg16"))
     assert not is_same_network(parse_backbone("carried"), specs[0])
     assert not is_same_network(parse_backbone("carried"), vgg)
+
+
+@pytest.mark.parametrize(
+    ("judge", "painter", "expected"),
+    [
+        ("vgg19", "vgg19", True),
+        ("vgg19", "vgg16_bn", True),
+        ("squeezenet1_1", "squeezenet1_0", True),
+        ("vgg19", "vgg19@random", False),
+        ("vgg19", "squeezenet1_1", False),
+        ("vgg19", "carried", False),
+        ("carried", "carried", True),
+    ],
+)
+def test_trained_networks_of_one_family_are_partial(judge, painter, expected):
+    assert is_partial(parse_backbone(judge), parse_backbone(painter)) is expected
+
+
+def test_the_word_fixed_is_no_network_and_the_panel_s_own_is_not_named_again():
+    assert judging_specs(["fixed"]) == {}
+    assert list(judging_specs(["fixed", "carried"])) == ["carried"]
+    with pytest.raises(UserError, match=r"^--judge carried-judge: it judges every picture already"):
+        judging_specs(["carried-judge"])
 
 
 def test_networks_are_those_named_or_those_that_lie_there(monkeypatch):

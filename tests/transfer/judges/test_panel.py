@@ -14,7 +14,7 @@ from nstkit.sample import sample_content, sample_style
 from transfer.judges.artefacts import GUARDS
 from transfer.judges.colour import COLOUR
 from transfer.judges.content import CONTENT
-from transfer.judges.panel import DESCRIPTIONS, Panel, load_panel
+from transfer.judges.panel import DESCRIPTIONS, Panel, judging_size, load_panel
 from transfer.judges.texture import TEXTURE
 
 CPU = torch.device("cpu")
@@ -113,11 +113,11 @@ def test_style_is_told_from_noise(of_style, of_noise):
     assert of_style["judge/cfsd@carried"] > of_noise["judge/cfsd@carried"]
 
 
-def test_blend_is_given_away(judges, content, style):
+def test_blend_is_given_away(judges, of_style, content, style):
     stretched = F.interpolate(style, content.shape[-2:], mode="bilinear", antialias=True)
     values = judges.judge((content + stretched) / 2, content, style)
     assert values["judge/artefacts"] == 1
-    assert values["judge/style"] < 0
+    assert values["judge/style"] < of_style["judge/style"] - 0.2
 
 
 def test_flat_picture_gets_numbers(judges, content, style):
@@ -144,6 +144,29 @@ def test_painter_does_not_judge():
 def test_default_judges_need_no_network_access(monkeypatch):
     monkeypatch.setattr("transfer.judges.networks.local_specs", lambda: {"mine": parse_backbone("vgg11@random")})
     assert [eye.label for eye in load_panel(device=CPU).beside] == ["mine"]
+
+
+def test_verdict_is_the_fixed_judges_whatever_painted_and_whoever_judges_beside_them(judges, of_style, content, style):
+    fixed = load_panel(["fixed"], painter=parse_backbone("carried"), device=CPU)
+    values = fixed.judge(to_tensor(sample_style(192))[..., 64:, 64:], content, style)
+    assert values["judge/style"] == of_style["judge/style"]
+    of_fixed = [of_style[f"judge/style@{eye.label}"] for eye in judges.fixed]
+    assert values["judge/style"] == pytest.approx(sum(of_fixed) / 2)
+    assert "judge/style@carried" in of_style
+    assert "judge/style@carried" not in values
+
+
+def test_good_pictures_stand_near_1_and_frauds_below_0(of_style, of_noise, judges, content, style):
+    assert of_style["judge/style"] > 0.5
+    assert of_noise["judge/style"] < 0
+    assert judges.judge(content, content, style)["judge/style"] < 0
+
+
+def test_panoramas_are_judged(judges, style):
+    panorama = torch.rand(1, 3, 48, 300, generator=torch.Generator().manual_seed(0))
+    assert judging_size(panorama, style) == 300
+    values = judges.judge(panorama, panorama, style)
+    assert all(math.isfinite(value) for value in values.values())
 
 
 def test_too_small_a_picture(judges, content, style):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from transfer.judges import frauds
 from transfer.judges.artefacts import CHECKERBOARD, CLIPPED, GHOST, HIGH_FREQUENCIES
-from transfer.judges.validation.quilt import quilt
+from transfer.judges.quilt import quilt
 
 Question = Literal["style", "content", "artefacts"]
 

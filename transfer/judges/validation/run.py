@@ -14,7 +14,7 @@ from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_tensor
 from nstkit.runs import Run
 from transfer.judges.config import JudgesConfig
-from transfer.judges.networks import is_same_network, judging_specs, named_by
+from transfer.judges.networks import is_partial, judging_specs, named_by
 from transfer.judges.trust import RULE, Validity, save_validity
 from transfer.judges.validation.cases import Case, make_cases
 from transfer.judges.validation.figure import case_sheet, validity_figure
@@ -62,8 +62,7 @@ def partial_judges(config: JudgesConfig) -> dict[str, set[str]]:
     with named_by("--painter"):
         painters = [parse_backbone(text) for text in config.validation.painters]
     return {
-        painter.label: {label for label, spec in judges.items() if is_same_network(spec, painter)}
-        for painter in painters
+        painter.label: {label for label, spec in judges.items() if is_partial(spec, painter)} for painter in painters
     }
 
 

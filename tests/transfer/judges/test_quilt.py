@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from transfer.judges.validation.quilt import cheapest_cut, quilt, seam_mask
+from transfer.judges.quilt import cheapest_cut, quilt, seam_mask
 
 
 def cheapest_by_trying_all(cost):

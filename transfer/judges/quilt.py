@@ -13,7 +13,7 @@ from torch import Tensor
 from transfer.judges.filters import gaussian_blur, luminance
 
 CANDIDATES = 4096
-"""Most patches of the style that are tried for a place; more than this changes the picture little."""
+"""Most patches of the style that are tried for a place, if not said otherwise; more change the picture little."""
 TOLERANCE = 1.2
 """A patch is drawn among those whose error is at most this times the least: always the best one repeats verbatim."""
 
@@ -27,6 +27,7 @@ def quilt(
     *,
     patch_px: int = 12,
     agreement: float = 0.7,
+    candidates: int = CANDIDATES,
     seed: int = 0,
 ) -> Float[Tensor, "1 3 h w"]:
     """Return the content's layout in patches of the style, cut along the seams that show least.
@@ -37,6 +38,7 @@ def quilt(
         patch_px: side of a patch, 6 or more; larger ones keep more of the style and less of the content.
         agreement: in [0, 1], the weight of the content's luminance against that of the neighbouring patches. 0 is
             texture synthesis, which leaves the content alone.
+        candidates: most patches of the style that are tried for a place.
         seed: of the draws.
 
     Raises:
@@ -45,7 +47,7 @@ def quilt(
     Source: Efros and Freeman 2001, Image quilting for texture synthesis and transfer, sections 2.1 and 3.
     Differs: one pass, with a weight of its own, where theirs repeats with smaller patches. The content's luminance is
         given the style's distribution before they are compared, so that all of the style is used, or a dark painting
-        would give its lightest patch to every place. Of the style's patches at most 4096 are tried.
+        would give its lightest patch to every place. Of the style's patches at most `candidates` are tried.
     """
     if patch_px < 6:
         raise ValueError(f"patch_px is {patch_px}; allowed is 6 or more.")
@@ -57,7 +59,7 @@ def quilt(
     overlap = patch_px // 3
     step = patch_px - overlap
     height, width = content.shape[-2:]
-    patches, tones = _candidates(style, patch_px, rng)
+    patches, tones = _candidates(style, patch_px, candidates, rng)
     target = _with_distribution(_tone(content), _tone(style))
     rows, columns = (1 + -(-(side - patch_px) // step) for side in (height, width))
     canvas = np.zeros((patch_px + (rows - 1) * step, patch_px + (columns - 1) * step, 3), np.float32)
@@ -101,12 +103,14 @@ def _covered(patch_px: int, overlap: int, has_left: bool, has_top: bool) -> Bool
     return is_covered
 
 
-def _candidates(style: Float[Tensor, "1 3 hs ws"], patch_px: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-    """Return patches of the style (N, p, p, 3) and their luminances (N, p, p)."""
+def _candidates(
+    style: Float[Tensor, "1 3 hs ws"], patch_px: int, count: int, rng: np.random.Generator
+) -> tuple[Pixels, Pixels]:
+    """Return at most `count` patches of the style (N, p, p, 3) and their luminances (N, p, p)."""
     planes = np.concatenate([style[0].permute(1, 2, 0).float().cpu().numpy(), _tone(style)[..., None]], axis=2)
     windows = np.lib.stride_tricks.sliding_window_view(planes, (patch_px, patch_px), axis=(0, 1))
     down, along = windows.shape[:2]
-    chosen = rng.permutation(down * along)[:CANDIDATES]
+    chosen = rng.permutation(down * along)[:count]
     patches = windows[chosen // along, chosen % along].transpose(0, 2, 3, 1)  # (n, p, p, 4)
     return np.ascontiguousarray(patches[..., :3]), np.ascontiguousarray(patches[..., 3])
 
