@@ -152,8 +152,9 @@ def stylize(
         color: whose colours the result has: `style` (the style's), or the content's by way of `luminance`, `histogram`
             or `covariance`.
         content_weight: 0 or more. None = that of the loss, see `transfer.painting.settings.WEIGHTS`.
-        style_weight: likewise; 10 for the relative loss.
-        tv_weight: likewise, of total variation.
+        style_weight: likewise; 30 for the relative loss.
+        tv_weight: likewise, of total variation; for the relative loss 10 where the canvas is of pixels or the optimizer
+            is not lbfgs.
         content_taps: layers that content is taken from, each NAME or NAME=WEIGHT. None given = the network's default.
         style_taps: layers that style is taken from, written in the same way.
         octaves: sizes at which every loss is taken at once.

@@ -73,7 +73,7 @@ def test_picture_carries_its_settings(one_pair, trained_run):
     assert about["backbone"] == "tiny"
     assert about["settings"] == {name: value for name, value in config.items() if name not in ("given", "environment")}
     assert about["settings"]["steps"] == STEPS
-    assert about["settings"]["style_weight"] == 10
+    assert about["settings"]["style_weight"] == 30
     assert about["settings"]["backbone"] == [str(trained_run / "ckpt.pt")]
     assert set(about["judges"]) > JUDGES
     (row,) = read_results(one_pair)

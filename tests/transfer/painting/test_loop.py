@@ -106,7 +106,7 @@ def test_other_starts_lead_towards_the_content(init, backbone, content, style, s
     paint(
         Scene(content, style),
         backbone,
-        settings(steps=12, init=init, style_weight=0.0, content_taps=("relu2_1",)),
+        settings(steps=30, init=init, style_weight=0.0, content_taps=("relu2_1",)),
         recorder,
     )
     first, last = recorder.steps[0][1], recorder.steps[-1][1]

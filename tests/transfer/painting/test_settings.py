@@ -15,7 +15,7 @@ def resolved(mode="transfer", longer_px=512, patch_px=1, **given):
 @pytest.mark.parametrize(
     ("loss", "weights"),
     [
-        ("relative", (1, 10, 3)),
+        ("relative", (1, 30, 0)),
         ("gatys", (1, 1000, 0)),
         ("neural-style", (5, 100, 0.001)),
         ("keras", (2.5e-8, 1e-6, 1e-6)),
@@ -25,6 +25,22 @@ def resolved(mode="transfer", longer_px=512, patch_px=1, **given):
 def test_each_loss_has_its_own_weights(loss, weights):
     losses, _ = resolved(loss=loss)
     assert (losses.content_weight, losses.style_weight, losses.tv_weight) == weights == WEIGHTS[loss]
+
+
+@pytest.mark.parametrize(
+    ("given", "weight"),
+    [
+        ({}, 0),
+        ({"canvas": "pixels"}, 10),
+        ({"optimizer": "adam"}, 10),
+        ({"patch_px": 4}, 10),  # a network of patches is painted by adam
+        ({"patch_px": 4, "optimizer": "lbfgs"}, 0),
+        ({"loss": "gatys", "canvas": "pixels"}, 0),
+        ({"canvas": "pixels", "tv_weight": 0.0}, 0),
+    ],
+)
+def test_total_variation_is_for_what_would_be_grainy(given, weight):
+    assert resolved(**given)[0].tv_weight == weight
 
 
 def test_weights_that_are_given_stay_even_zero():
@@ -64,7 +80,7 @@ def test_step_of_sgd_is_left_to_the_first_gradient():
 
 @pytest.mark.parametrize(
     ("mode", "weights", "init"),
-    [("transfer", (1, 10), "content"), ("texture", (0, 10), "noise"), ("content", (1, 0), "noise")],
+    [("transfer", (1, 30), "content"), ("texture", (0, 30), "noise"), ("content", (1, 0), "noise")],
 )
 def test_each_mode_has_its_parts_and_its_start(mode, weights, init):
     losses, optimization = resolved(mode)

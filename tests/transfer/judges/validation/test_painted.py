@@ -70,7 +70,7 @@ def test_what_is_painted(painter, subject, paintings):
     settings = [each for _, each in paintings]
     assert [each.optimization.steps for each in settings[:4]] == [RANDOM_STEPS, 10, 25, 75]
     painting, weights, synthesis = settings[3], settings[4:7], settings[7]
-    assert (painting.seed, painting.precision, painting.losses.style_weight) == (7, "fp32", 10.0)
+    assert (painting.seed, painting.precision, painting.losses.style_weight) == (7, "fp32", 30.0)
     assert [each.losses.style_weight for each in weights] == list(STYLE_WEIGHTS)
     assert synthesis == painting.changed(init="noise", content_weight=0.0)
     other, *again = paintings[8:]
