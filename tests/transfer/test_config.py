@@ -1,12 +1,13 @@
 """The settings of a transfer: what is filled in, what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import UserError
-from transfer.config import TransferConfig
+from transfer.config import TransferConfig, split_blend
 from transfer.painting.settings import START_PICTURES, WEIGHTS, PaintSettings
 
 
@@ -110,3 +111,62 @@ def test_a_third_picture_is_told_where_it_belongs():
         UserError, match=r"^c\.jpg: no flag before it takes it\. Several go behind --content or --style"
     ):
         parse(TransferConfig, "transfer", ["a.jpg", "b.jpg", "c.jpg"])
+
+
+def test_shares_of_a_blend(tmp_path, monkeypatch):
+    assert split_blend(()) == {}
+    assert split_blend(("a.jpg", "b.jpg=0", "c.jpg=3")) == {"c.jpg": 0.75, "a.jpg": 0.25, "b.jpg": 0}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x=1.jpg").touch()  # a name that is there is no weight
+    assert list(split_blend(("x=1.jpg", "b.jpg"))) == ["x=1.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a.jpg=x", "b.jpg"), "--blend a.jpg=x: the weight is no number from 0"),
+        (("a.jpg=-1", "b.jpg"), "--blend a.jpg=-1: the weight is no number from 0"),
+        (("a.jpg=nan",), "--blend a.jpg=nan: the weight is no number from 0"),
+        (("a.jpg=0", "b.jpg=0"), "--blend a.jpg=0 b.jpg=0: the weights sum to 0. Raise one."),
+        (("a.jpg", "a.jpg=2"), "--blend a.jpg=2: a.jpg is named twice"),
+    ],
+)
+def test_wrong_weights_of_a_blend_are_refused(words, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        TransferConfig.of(blend=words)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"style": ["a.jpg"], "blend": ["b.jpg"]}, "--style beside --blend"),
+        ({"mode": "content", "blend": ["b.jpg"]}, "--blend with --mode content, which has no style picture"),
+        ({"region_weights": ["red=2"]}, "--region-weights without --content-mask"),
+        ({"content_mask": ["m.png"], "region_weights": ["red=x"]}, "--region-weights red=x: the weight is no number"),
+        ({"crop_rim": True, "style_mask": ["m.png"]}, "--crop-rim with --style-mask"),
+        ({"statistic": "mean-std", "loss": "gatys"}, "--statistic mean-std with --loss gatys, which compares Gram"),
+        ({"style_scale": 0.0}, "--style-scale 0.0 (0.05 to 20)"),
+    ],
+)
+def test_controls_that_exclude_each_other_are_refused(settings, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        TransferConfig.of(**settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "unused"),
+    [
+        ("texture", ["--color luminance", "--content-mask m.png", "--style-scale 2.0"]),
+        (
+            "content",
+            ["--color luminance", "--content-mask m.png", "--statistic mean-std", "--style-mask n.png"]
+            + ["--style-scale 2.0"],
+        ),
+    ],
+)
+def test_controls_that_a_mode_does_not_use_are_said(mode, unused):
+    words = ["--mode", mode, "--color", "luminance", "--content-mask", "m.png", "--style-mask", "n.png"]
+    words += ["--style-scale", "2", "--statistic", "mean-std"]
+    with pytest.warns(UserWarning, match="is not used") as caught:
+        parse(TransferConfig, "transfer", words)
+    assert sorted(str(each.message).split(" is not")[0] for each in caught) == sorted(unused)

@@ -6,7 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from PIL import ImageOps
+import torch
+from PIL import Image, ImageOps
 
 from nstkit.errors import UserError
 from transfer import pairs as pairs_module
@@ -193,3 +194,90 @@ def test_rows_are_the_height_of_content_and_style_whatever_their_width(size, dra
     assert scene.style.shape[2:] == (40, 56)
     assert pair.sizes(chosen.size) == scene.sizes
     assert max(pair.content.height, pair.style.height) <= 40  # not kept larger than it is painted
+
+
+# Blends, sizes of styles, masks
+
+
+def test_blend_is_one_style_of_several_pictures_the_largest_share_first(pictures):
+    files = [pictures / "style" / name for name in ("dots.jpg", "waves.jpg")]
+    blend = (f"{files[0]}=1", f"{files[1]}=3")
+    pairs = read_pairs(PictureSettings(content=(pictures / "content",), blend=blend, size=64), "content")
+    assert names(pairs) == ["boat-waves+dots", "house-waves+dots"]
+    assert pairs[0].style.size == (64, 46)
+    assert [style.size for style in pairs[0].further] == [(56, 56)]
+    assert pairs[0].shares == (0.75, 0.25)
+    scene = pairs[0].scene(64, torch.device("cpu"))
+    assert [style.shape[3] for style in scene.styles] == [64, 64]
+    assert scene.shares == (0.75, 0.25)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.5, (35, 25)), (2.0, (70, 50))])
+def test_style_has_a_size_of_its_own(scale, expected, pictures):
+    chosen = PictureSettings(
+        content=(pictures / "content" / "boat.png",),
+        style=(pictures / "style" / "waves.jpg",),
+        size=70,
+        style_scale=scale,
+    )
+    (pair,) = read_pairs(chosen, "content")
+    assert pair.style.size == expected  # kept no larger than it is looked at, nor than it is
+    content, styles = pair.sizes(70)
+    assert (content, styles) == ((56, 70), [(round(50 * scale), round(70 * scale))])
+    scene = pair.scene(70, torch.device("cpu"))
+    assert scene.sizes == (content, styles)
+    assert scene.size == content
+
+
+def test_texture_has_the_size_of_its_style(pictures):
+    chosen = PictureSettings(mode="texture", style=(pictures / "style" / "waves.jpg",), size=70, style_scale=2.0)
+    (pair,) = read_pairs(chosen, "noise")
+    assert pair.sizes(70) == (None, [(50, 70)])
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Files: red left of blue for the content, one of another size, one of each colour alone."""
+    for name, size in (("content", (60, 48)), ("other", (30, 30))):
+        mask = Image.new("RGB", size, "red")
+        mask.paste("blue", (size[0] // 2, 0, *size))
+        mask.save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_masks_give_regions_at_every_size(pictures, masks):
+    chosen = PictureSettings(
+        content=(pictures / "content" / "boat.png",),
+        blend=(str(pictures / "style" / "dots.jpg"), str(pictures / "style" / "waves.jpg")),
+        content_mask=(masks / "content.png",),
+        style_mask=(Path("red"), Path("#0000ff")),
+        region_weights=("red=2",),
+    )
+    (pair,) = read_pairs(chosen, "content")
+    scene = pair.scene(40, torch.device("cpu"))
+    blue, red = scene.regions
+    assert (blue.name, red.name, blue.weight, red.weight) == ("#0000ff", "#ff0000", 0.5, 1.0)
+    assert red.content.shape == (1, 1, 32, 40)
+    assert [guide.mean().item() for guide in red.styles] == [1, 0]
+    assert [guide.mean().item() for guide in blue.styles] == [0, 1]
+    assert red.content[0, 0, 16, :10].min() > 0.99
+    assert scene.painted is None
+    assert set(chosen.files) >= {masks / "content.png", pictures / "style" / "dots.jpg"}
+
+
+def test_mask_of_another_size_is_resized_and_said(pictures, masks):
+    style = (pictures / "style" / "dots.jpg",)
+    chosen = PictureSettings(
+        content=(pictures / "content" / "boat.png",), style=style, content_mask=(masks / "other.png",)
+    )
+    with pytest.warns(UserWarning, match=r"other.png: 30 x 30 px, its picture 60 x 48\. It is resized by taking"):
+        (pair,) = read_pairs(chosen, "content")
+    assert [region.content.shape for region in pair.scene(40, torch.device("cpu")).regions] == [(1, 1, 32, 40)] * 2
+
+
+def test_wrong_masks_are_refused_before_any_work(pictures, masks):
+    content, style = (pictures / "content",), (pictures / "style" / "dots.jpg",)
+    with pytest.raises(UserError, match=r"--content-mask .*content.png: 1 masks for 2 pictures. Give one for each"):
+        read_pairs(PictureSettings(content=content, style=style, content_mask=(masks / "content.png",)), "content")
+    with pytest.raises(UserError, match=r"--content-mask gone.png: no such picture. Give a picture file, or a colour"):
+        read_pairs(PictureSettings(content=content, style=style, content_mask=(Path("gone.png"),)), "content")

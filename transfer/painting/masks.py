@@ -156,8 +156,8 @@ def split_colours(mask: Image.Image, flag: str) -> tuple[list[Colour], Labels]:
     shades = counts[far].sum() / counts.sum()
     if len(solid) > MOST or shades > SHADES:
         raise UserError(
-            f"{flag}: {len(solid)} colours and {shades:.0%} shades between them. A mask has one colour a region, "
-            f"at most {MOST}."
+            f"{flag}: {len(solid)} colours and {shades:.0%} shades between them. A mask has one colour for each "
+            f"region, at most {MOST}."
         )
     return solid, labels[inverse]
 
