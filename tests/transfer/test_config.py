@@ -159,8 +159,13 @@ def test_controls_that_exclude_each_other_are_refused(settings, message):
         ("texture", ["--color luminance", "--content-mask m.png", "--style-scale 2.0"]),
         (
             "content",
-            ["--color luminance", "--content-mask m.png", "--statistic mean-std", "--style-mask n.png"]
-            + ["--style-scale 2.0"],
+            [
+                "--color luminance",
+                "--content-mask m.png",
+                "--statistic mean-std",
+                "--style-mask n.png",
+                "--style-scale 2.0",
+            ],
         ),
     ],
 )
