@@ -24,8 +24,9 @@ BLUR_SHARE = 1 / 24
 PATTERNS_SEED = 7
 BEST_FRAUD = "strong blend"
 """The fraud that comes nearest to the style: of eleven it did on seven of seven pairs, for each of three eyes."""
-QUILT_SHARE = 1 / 21
-"""Side of a patch of the quilt over the content's longer side: strokes stay whole, and the content can be made out."""
+QUILT_SHARE = 1 / 12
+"""Side of a patch of the quilt over the content's longer side. From the best fraud it lies farther than a quilt of
+smaller patches, which shows more of the content."""
 QUILT_LEAST_PX = 9
 QUILT_CANDIDATES = 512
 QUILT_SEED = 7

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from transfer.judges.filters import gaussian_blur
@@ -39,8 +40,18 @@ def match_histograms(picture: Picture, reference: OtherPicture) -> Picture:
     """Return the picture with the reference's distribution of values in each of R, G and B."""
     pixels, reference_pixels = (image[0].flatten(1).double().cpu().numpy() for image in (picture, reference))
     place = (pixels.argsort(axis=1, kind="stable").argsort(axis=1) + 0.5) / pixels.shape[1]
-    matched = np.stack([np.quantile(values, at) for values, at in zip(reference_pixels, place, strict=True)])
+    matched = np.stack([quantiles(values, at) for values, at in zip(reference_pixels, place, strict=True)])
     return torch.from_numpy(matched).reshape(picture.shape).to(picture)
+
+
+def quantiles(values: NDArray[np.floating], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values below which these shares of all lie, in [0, 1], as np.quantile does, which is slow for many.
+
+    Example:
+        >>> quantiles(np.array([4.0, 1.0, 2.0]), np.array([0.0, 0.5, 0.75])).tolist()
+        [1.0, 2.0, 3.0]
+    """
+    return np.interp(shares * (values.size - 1), np.arange(values.size), np.sort(values, axis=None))
 
 
 def stretch(picture: Picture, like: OtherPicture) -> OtherPicture:

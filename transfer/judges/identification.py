@@ -257,7 +257,7 @@ Measured over 126 pictures, 18 kinds of `transfer.judges.validation` of each of 
 .584 / .222, carried judge .587 / .299, ImageNet SqueezeNet .532 / .304. So one pair of numbers serves every eye.
 """
 LEAST_RANGE = 0.25
-"""Least distance of good pictures from the best fraud: seven pairs had .9 or more, a flat style has none."""
+"""Least distance of good pictures from the best fraud: seven pairs had .7 or more, a flat style has none."""
 
 
 def style_score(votes: Scores, gram_scores: Scores) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from transfer.judges.filters import gaussian_blur, luminance
+from transfer.judges.frauds import quantiles
 
 CANDIDATES = 4096
 """Most patches of the style that are tried for a place, if not said otherwise; more change the picture little."""
@@ -118,7 +119,7 @@ def _candidates(
 def _with_distribution(values: Pixels, wanted: Pixels) -> Pixels:
     """Return `values` with the distribution of `wanted`, their order kept; half way, for a sky is no gradient."""
     rank = values.reshape(-1).argsort(kind="stable").argsort(kind="stable")
-    matched = np.quantile(wanted, (rank + 0.5) / len(rank)).astype(np.float32)
+    matched = quantiles(wanted, (rank + 0.5) / len(rank)).astype(np.float32)
     moved = (values - values.mean()) * (wanted.std() / max(float(values.std()), 1e-3)) + wanted.mean()
     return 0.5 * matched.reshape(values.shape) + 0.5 * moved
 
@@ -160,9 +161,10 @@ def cheapest_cut(cost: NDArray[np.floating]) -> NDArray[np.int64]:
     Args:
         cost: of each place, (rows, columns).
     """
-    total = cost.astype(np.float64)
+    walled = np.pad(cost.astype(np.float64), [(0, 0), (1, 1)], constant_values=np.inf)
+    total = walled[:, 1:-1]
     for row in range(1, len(total)):
-        above = np.pad(total[row - 1], 1, constant_values=np.inf)
+        above = walled[row - 1]
         total[row] += np.minimum(np.minimum(above[:-2], above[1:-1]), above[2:])
     path = np.empty(len(total), np.int64)
     path[-1] = total[-1].argmin()
