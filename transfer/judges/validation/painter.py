@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
-from nstkit.backbones.spec import BackboneSpec, Padding
+from nstkit.backbones.spec import CARRIED, BackboneSpec, Padding
 from nstkit.config import RunSettings, as_plain
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
@@ -47,7 +47,8 @@ class Commission:
 
     def file_name(self, steps: int) -> str:
         """Return the name of the picture after so many evaluations: another one where anything else differs."""
-        changed = self.spec.path.stat().st_mtime_ns if self.spec.path is not None else None  # it may train on
+        file = self.spec.path if self.spec.path != CARRIED else None
+        changed = None if file is None else file.stat().st_mtime_ns  # a checkpoint may train on
         facts = [self.spec.text, changed, as_plain(self.settings.changed(steps=steps)), self.padding]
         digest = hashlib.sha256(json.dumps(facts).encode())
         for picture in (self.scene.content, self.scene.style, self.scene.start):

@@ -32,9 +32,9 @@ def read_subjects(config: JudgesConfig) -> list[Subject]:
     """
     size_px = config.validation.size
     contents, styles = _read(config.judged.content, size_px), _read(config.judged.style, size_px)
-    more_contents, more_styles = sample_contents(size_px), sample_styles(size_px)
-    all_contents, all_styles = more_contents | contents, more_styles | styles
-    contents, styles = contents or more_contents, styles or more_styles
+    all_contents = contents if len(contents) > 1 else sample_contents(size_px) | contents
+    all_styles = styles if len(styles) > 1 else sample_styles(size_px) | styles  # which takes seconds to draw
+    contents, styles = contents or all_contents, styles or all_styles
     published = _read_published(config.validation.published, contents, styles, size_px)
     return [
         Subject(
