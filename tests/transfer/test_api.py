@@ -117,6 +117,7 @@ def test_mistakes_are_user_errors(backbone, content, style):
 
 def test_defaults_are_those_of_the_command():
     settings = {**PaintSettings().flat(), **NetworkSettings().flat(), "mode": "transfer", "size": 512, "device": "auto"}
+    settings |= {"style_scale": 1.0, "blend": (), "content_mask": None, "style_mask": None, "region_weights": ()}
     parameters = inspect.signature(stylize).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items()}
     del defaults["content"], defaults["style"], defaults["unknown"]

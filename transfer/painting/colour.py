@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from transfer.painting.losses.statistics.covariance import covariance_matrix
 from transfer.painting.scene import Scene, resize
 from transfer.painting.settings import Color
 
@@ -74,7 +75,7 @@ def match_covariance(style: Float[Tensor, "1 3 h w"], content: Float[Tensor, "1 
     Source: Gatys et al. 2016, section 3, eq. 1 to 5, with the roots of image analogies, which the authors prefer.
     """
     colours, goal = style[0].flatten(1), content[0].flatten(1)
-    change = _root(goal.cov()) @ torch.linalg.inv(_root(colours.cov()))
+    change = _root(covariance_matrix(content)[0]) @ torch.linalg.inv(_root(covariance_matrix(style)[0]))
     matched = change @ (colours - colours.mean(dim=1, keepdim=True)) + goal.mean(dim=1, keepdim=True)
     return matched.view(style.shape).clamp(0, 1)
 

@@ -62,10 +62,22 @@ def test_a_margin_is_kept_by_lbfgs(carried, settings):
 @pytest.mark.parametrize(
     "changes", [{"gauge": "canonical"}, {"smoothing": "softmax", "octaves": 2, "loss": "gatys"}, {"init": "x.png"},
                 {"jitter": 3, "optimizer": "adam", "average": 0.9}, {"equalize": "gradient", "line_search": "wolfe"},
-                {"canvas": "fourier", "optimizer": "sgd", "init": "noise", "normalize_gradients": True}]
+                {"canvas": "fourier", "optimizer": "sgd", "init": "noise", "normalize_gradients": True},
+                {"statistic": "sliced-wasserstein", "color": "luminance"},
+                {"statistic": "mean-std", "color": "histogram"},
+                {"statistic": "nearest-neighbours", "color": "covariance"}]
 )  # fmt: skip
 def test_every_way_to_paint_can_be_estimated(carried, settings, changes):
     assert needed(carried, settings.changed(**changes), 64, 96, style=(96, 64)) > 0
+
+
+def test_sizes_and_count_of_the_styles_are_seen(carried, settings):
+    cpu = torch.device("cpu")
+    one, large, three = (
+        painting_bytes((64, 96), sizes, carried, settings, cpu)
+        for sizes in ([(64, 96)], [(256, 384)], [(256, 384)] * 3)
+    )
+    assert one < large < three
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn@random", "convnext_atto@random"])

@@ -13,7 +13,8 @@ from nstkit.errors import UserError
 from nstkit.quality.activity import PEAK
 from transfer.painting.lens import Lens
 from transfer.painting.losses.conventions import CONVENTIONS
-from transfer.painting.losses.terms import Part, Place, Targets, Term, View, build_terms
+from transfer.painting.losses.parts import Part, Place, Targets, Term, View
+from transfer.painting.losses.terms import build_terms
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings
 
