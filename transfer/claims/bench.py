@@ -112,5 +112,6 @@ def sheet_of(rows: Sequence[Sequence[Shown]], names: Sequence[str] = ()) -> Imag
     tiles = []
     for shown in (shown for row in rows for shown in row):
         numbers = (f"{name} {shown.row[name]:.3f}" for name in names if name in shown.row)
-        tiles.append(Tile(shown.picture, (shown.network, shown.label, *numbers)))
+        lines = dict.fromkeys((shown.network, shown.label, *numbers))  # a network may be the way of painting
+        tiles.append(Tile(shown.picture, tuple(lines)))
     return contact_sheet(tiles, len(rows[0]), gap_px=GAP_PX, margin_px=GAP_PX)

@@ -39,7 +39,7 @@ def test_table_says_what_was_measured_and_what_could_not_be(run_claims, read_eve
         smooths, layers = csv.DictReader(file)
     assert smooths["claim"] == "Total variation smooths: it takes away edges that are artefacts."
     assert smooths["source"].startswith("elmitwally2022")
-    assert smooths["measured"].startswith("edges with over without: ")
+    assert smooths["measured"].startswith("tiny, edges with over without: ")
     assert smooths["measured"].endswith("n = 2")  # the first content in the first style, the second in the second
     assert smooths["agrees"] in ("yes", "no", "mixed")
     assert layers["agrees"] == "not measured"
