@@ -178,9 +178,10 @@ class JudgingSettings(Settings):
     """Who judges the pictures."""
 
     judge: Annotated[tuple[str, ...], OnlyWith("mode", ("transfer",))] = ()
-    """Network(s) that judge the pictures beside the fixed panel, which is the same whatever painted; as after
-    --backbone, never the one that painted. None given = those of ImageNet VGG19 and SqueezeNet that lie on this
-    machine. The word fixed = the panel alone, none = no judging."""
+    """Network(s) that judge the pictures beside the fixed panel (Gabor filters, and a small network that paints
+    nothing), whose verdict judge/style is the same whatever painted. Named as after --backbone, each gives a
+    judge/style@NAME, but one of the painter's own family. None given = those of ImageNet VGG19 and SqueezeNet that lie
+    on this machine. The word fixed = the panel alone, none = no judging."""
     judge_style: Annotated[tuple[Path, ...], OnlyWith("mode", ("transfer",))] = ()
     """Picture(s) or folder(s) of other styles, among which a judge has to recognise the right one."""
 

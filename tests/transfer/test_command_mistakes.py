@@ -46,6 +46,7 @@ MISTAKES = {
     "wrong style tap": (("--style-taps", "relu3_3"), "tap 'relu3_3' is not in tiny. Did you mean 'relu3_"),
     "wrong content tap": (("--content-taps", "fc7"), "tap 'fc7' is not in tiny. Allowed: conv1_1, relu1_1, pool1"),
     "unknown backbone": (("--backbone", "vgg91"), "no network 'vgg91'"),
+    "network that only judges": (("--backbone", "carried-judge"), "judges every picture, so it paints none"),
     "missing checkpoint": (("--backbone", "gone.pt"), "--backbone gone.pt: no such checkpoint"),
     "half a checkpoint": (("--backbone", "half.pt"), "half.pt: not a whole checkpoint"),
     "empty checkpoint": (("--backbone", "empty.pt"), "empty.pt: "),

@@ -278,9 +278,9 @@ def style_score(votes: Scores, gram_scores: Scores) -> float:
 def place_on_scale(value: float, scale: tuple[float, float]) -> float:
     """Return where a value stands between the pair's best fraud, 0, and the mean of its known good pictures, 1.
 
-    Pairs differ in how far apart these two lie, and margins with them; the place means the same for each. It is one for
-    each pair still: that a picture stands higher than one of another pair may be the pair's doing, so compare pictures
-    within a pair, and across pairs their differences.
+    Pairs differ in how far apart these two lie, and margins with them. Compare pictures within a pair, and across pairs
+    their differences: at 192 px (4 pairs, 5 painters) the standard deviation between pairs is still .29 of that between
+    painters, .32 by the two margins alone. 0 is no ceiling of frauds: random networks' pictures stand at -0.1 to 0.4.
 
     Args:
         value: of the picture, as `style_score` has it.

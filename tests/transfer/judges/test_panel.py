@@ -14,6 +14,8 @@ from nstkit.sample import sample_content, sample_style
 from transfer.judges.artefacts import GUARDS
 from transfer.judges.colour import COLOUR
 from transfer.judges.content import CONTENT
+from transfer.judges.eye_judge import EyeJudge
+from transfer.judges.gabor_bank import GaborBank
 from transfer.judges.panel import DESCRIPTIONS, Panel, judging_size, load_panel
 from transfer.judges.texture import TEXTURE
 
@@ -162,7 +164,8 @@ def test_good_pictures_stand_near_1_and_frauds_below_0(of_style, of_noise, judge
     assert judges.judge(content, content, style)["judge/style"] < 0
 
 
-def test_panoramas_are_judged(judges, style):
+def test_panoramas_are_judged(style):
+    judges = Panel(CPU, fixed=(EyeJudge("gabor", GaborBank()),))
     panorama = torch.rand(1, 3, 48, 300, generator=torch.Generator().manual_seed(0))
     assert judging_size(panorama, style) == 300
     values = judges.judge(panorama, panorama, style)
