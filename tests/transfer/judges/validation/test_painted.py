@@ -84,7 +84,7 @@ def test_what_is_painted(painter, subject, paintings):
     assert torch.equal(shifted.content[..., 1:, 1:], subject.content[..., :-1, :-1])
     assert torch.equal(shifted.style[..., 1:, 1:], subject.style[..., :-1, :-1])
     assert starts[2] is starts[3] is None
-    assert (starts[4].mean((2, 3)) - subject.style.mean((2, 3))).abs().max() < 0.05
+    assert 0.01 < (starts[4] - subject.content).mean() < 0.03
 
 
 def test_repaintings_are_judged_against_what_they_were_painted_from(painter, subject, paintings):
