@@ -124,7 +124,7 @@ def test_mistake_as_seen_from_the_shell(command, tmp_path):
 def test_painting_too_large_for_the_memory_is_refused_before_there_is_a_run(call_command, capsys, tmp_path):
     assert call_command(main, *QUICK, "--size", 99_999, "--runs-dir", tmp_path / "runs") == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: Painting 99999 px with carried takes about")
+    assert error.startswith("error: Painting 99999 px with any network takes at least")
     assert "TiB of memory" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()

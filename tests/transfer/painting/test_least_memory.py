@@ -11,26 +11,26 @@ LBFGS = OptimizationSettings(canvas="pixels", optimizer="lbfgs", steps=100, scal
 
 def test_pictures_canvas_and_the_steps_that_lbfgs_remembers():
     pixels = 30 * 40
-    assert least_bytes((30, 40), (20, 10), LBFGS) == (pixels * (1 + 4 + 2 * 30) + 200) * 12
+    assert least_bytes((30, 40), [(20, 10)], LBFGS) == (pixels * (1 + 4 + 2 * 30) + 200) * 12
     adam = OptimizationSettings(optimizer="adam", steps=100, scales=1)
-    assert least_bytes(None, (30, 40), adam) == pixels * 5 * 12
+    assert least_bytes(None, [(30, 40)], adam) == pixels * 5 * 12
 
 
 def test_a_gigantic_picture_is_refused_on_a_cpu(monkeypatch):
     monkeypatch.setattr(least_memory, "free_memory_bytes", lambda: 2**32)
     monkeypatch.setattr(least_memory, "may_have_gpu", lambda: False)
     with pytest.raises(UserError, match=r"20000 px with any network takes at least .* GiB of memory, and 4 GiB are"):
-        check_least_memory((15000, 20000), (512, 512), LBFGS, "auto")
-    check_least_memory((384, 512), (512, 512), LBFGS, "auto")
+        check_least_memory((15000, 20000), [(512, 512)], LBFGS, "auto")
+    check_least_memory((384, 512), [(512, 512)], LBFGS, "auto")
 
 
 def test_with_a_gpu_nothing_is_said_before_torch_is_asked(monkeypatch):
     monkeypatch.setattr(least_memory, "free_memory_bytes", lambda: 2**32)
     monkeypatch.setattr(least_memory, "may_have_gpu", lambda: True)
-    check_least_memory((15000, 20000), None, LBFGS, "auto")
-    check_least_memory((15000, 20000), None, LBFGS, "cuda")
+    check_least_memory((15000, 20000), [], LBFGS, "auto")
+    check_least_memory((15000, 20000), [], LBFGS, "cuda")
     with pytest.raises(UserError):
-        check_least_memory((15000, 20000), None, LBFGS, "cpu")
+        check_least_memory((15000, 20000), [], LBFGS, "cpu")
 
 
 def test_a_driver_of_a_gpu_is_seen(monkeypatch):

@@ -20,9 +20,9 @@ def mean_and_std(
 
     Example:
         >>> import torch
-        >>> mean_and_std(torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]]))
-        tensor([[[2., 5.],
-                 [1., 0.]]])
+        >>> mean_and_std(torch.tensor([[[[1.0, 3.0]], [[5.0, 7.0]]]]))
+        tensor([[[2., 6.],
+                 [1., 1.]]])
     """
     flat, shares = flat_positions(features, weights)
     mean = weighted_mean(flat, shares, keepdim=True)
