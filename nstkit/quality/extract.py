@@ -90,7 +90,7 @@ def count_classes(backbone: Backbone, image: Float[Tensor, "b 3 h w"]) -> int | 
     """Return how many logits the network's head gives, None where it has no head that takes such pictures."""
     try:
         scores = classify(backbone, image)
-    except (RuntimeError, AssertionError, UserError) as error:  # a head of fixed size, or pictures too small to reach it
+    except (RuntimeError, AssertionError, UserError) as error:  # a head of one size, or out of reach
         if is_out_of_memory(error):
             raise
         return None
