@@ -141,13 +141,17 @@ def case_sheet(cases: Sequence[Case]) -> Image.Image:
         for case in of_pair:
             if case.series in ("exposure", "size"):
                 continue
-            dose = f" {case.series.removeprefix('dose/')} {case.amount:g}" if case.series else ""
-            caption = dose.strip() if case.series == "dose/quilt" else case.kind + dose
-            caption += f" by {case.painter}" if case.painter else ""
+            lines = (_caption(case), f"by {case.painter}") if case.painter else (_caption(case),)
             colour = COLOURS[None if case.series else case.expected("style")]
-            tiles.append(Tile(to_picture(case.picture), (caption,), colour))
+            tiles.append(Tile(to_picture(case.picture), lines, colour))
         block = contact_sheet(
             tiles, COLUMNS, tile_px=PICTURE_PX, frame_px=FRAME_PX, gap_px=2, margin_px=1, line_px=CAPTION_PX
         )
         blocks.append(Tile(block))
     return contact_sheet(blocks, 1, gap_px=CAPTION_PX)
+
+
+def _caption(case: Case) -> str:
+    """Return the kind, or the step of the series; a repainting is no step."""
+    group, _, series = case.series.partition("/")
+    return f"{series} {case.amount:g}" if group == "dose" else f"again: {series}" if series else case.kind
