@@ -36,9 +36,9 @@ UNLIMITED_STEPS = 1_000_000  # where only the seconds are limited
 MARGIN_PX = 16  # what a Fourier canvas holds beyond the picture, to the right and below
 ONE_SCALE_PX = 768  # up to this size the first canvas is painted at full size
 
-# Content, style, total variation. That relative has 30 and 0, not 10 and 3: judge/style of the fixed panel rose on six
-# of seven pictures and stayed on one, by 0.12 in the mean (carried and SqueezeNet, three pairs at 256 px, VGG19, one at
-# 192 px; 75 evaluations); a third of it is total variation. judge/content fell from 0.57 to 0.49.
+# Content, style, total variation. With 30 and 0 in place of 10 and 3, judge/style of the fixed panel rose by 0.17 in
+# the mean of twelve pictures and fell on none (carried, SqueezeNet, VGG19; 192 to 384 px; 75 evaluations), half of it
+# by total variation; judge/content fell by 0.07. See benchmarks/painting_defaults.py.
 WEIGHTS: dict[Loss, tuple[float, float, float]] = {
     "relative": (1.0, 30.0, 0.0),
     "gatys": (1.0, 1e3, 0.0),
@@ -285,9 +285,9 @@ def default_tv(loss: Loss, canvas: CanvasKind, optimizer: Optimizer) -> float:
     """Return the weight of total variation.
 
     L-BFGS on a spectrum needs none: at 128 px and 200 evaluations strokes are crisp where a weight of 3 leaves flat
-    blocks, and none of thirteen networks, ten of them random, paints noise. Pixels become grainy without it, and so
-    does what Adam paints with random networks of patches (ConvNeXt, ViT); there 10 beside a style weight of 30 keeps
-    pictures as smooth as 3 does beside one of 10.
+    blocks, and neither three trained networks nor fifteen random ones (60 evaluations) paint noise. Pixels become
+    grainy without it, and so does what Adam paints with random networks of patches (ConvNeXt, ViT); there 10 beside a
+    style weight of 30 keeps pictures as smooth as 3 does beside one of 10.
     """
     is_grainy = canvas == "pixels" or optimizer != "lbfgs"
     return GRAIN_TV if loss == "relative" and is_grainy else WEIGHTS[loss][2]
