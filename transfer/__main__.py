@@ -35,7 +35,7 @@ def main() -> None:
     from nstkit.backbones.describe import taps_table
     from nstkit.backbones.prepare import load_backbone
     from nstkit.runs import open_run
-    from transfer.batch import check_memory, load_judges, paint_pairs
+    from transfer import batch
     from transfer.overview import Overview
     from transfer.painting.format import fit_format
 
@@ -51,15 +51,16 @@ def main() -> None:
             print(taps_table(backbone, pairs[0].scene(config.pictures.size, device).frame))
             continue
         fitted = asked.changed(backbone=(spec.text,)).resolved(backbone.patch_px)
+        batch.check_least_memory(backbone, pairs, fitted, device)
         choice = fit_format(backbone, fitted.losses, fitted.run.precision, fitted.run.memory_format)
         fitted = fitted.changed(**choice.settings)
-        check_memory(backbone, pairs, fitted, device)
-        panel = load_judges(config, spec, pairs, device)
+        batch.check_memory(backbone, pairs, fitted, device)
+        panel = batch.load_judges(config, spec, pairs, device)
         hardware.seed_everything(config.run.seed)
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
-            paint_pairs(run, backbone, pairs, fitted, device, panel, overview)
+            batch.paint_pairs(run, backbone, pairs, fitted, device, panel, overview)
 
 
 def print_settings(asked: TransferConfig) -> None:

@@ -14,7 +14,7 @@ from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.overview import Overview
-from transfer.painting.estimate import check_painting
+from transfer.painting.estimate import check_least_of, check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, read_by_name
@@ -66,6 +66,11 @@ def paint_pairs(
                 if paths:
                     reporter.close()
     return paths
+
+
+def check_least_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
+    """Raise `UserError` where the largest of the pairs needs far more memory than is free, see `check_least_of`."""
+    check_least_of(backbone, *largest_sizes(pairs, config.pictures.size), config.painting, device)
 
 
 def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:

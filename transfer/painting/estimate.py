@@ -20,6 +20,21 @@ REHEARSED_STEPS = 3  # after which an optimizer has all that it will have, but f
 CAUTIOUS_BYTES = 2**14  # for each pixel of content and style; VGG19 takes a quarter of it, a large ConvNeXt half
 
 
+def check_least_of(
+    backbone: Backbone, content: Size | None, styles: Sequence[Size], settings: PaintSettings, device: torch.device
+) -> None:
+    """Raise `UserError` where a painting needs far more memory than is free by what its network keeps at the least.
+
+    That is known at once, before the number format is measured. The arguments are those of `check_painting`.
+    """
+    free = free_memory_bytes(device)
+    if cautious_bytes(content, styles, settings) >= free / 2:
+        least = least_bytes(content, styles, settings.optimization)
+        least += kept_bytes(content or styles[0], backbone, settings)
+        what = f"Painting {max(content or styles[0])} px with {backbone.label}"
+        Demand(what, least, free, "Use a smaller --size or a smaller network.", is_least=True).check()
+
+
 def check_painting(
     content: Size | None, styles: Sequence[Size], backbone: Backbone, settings: PaintSettings, device: torch.device
 ) -> None:
@@ -35,17 +50,13 @@ def check_painting(
     free = free_memory_bytes(device)
     if cautious_bytes(content, styles, settings) < free / 2:  # finding out more takes a second
         return
-    longer_px = max(content or styles[0])
-    what = f"Painting {longer_px} px with {backbone.label}"
-    least = least_bytes(content, styles, settings.optimization)
-    least += kept_bytes(content or styles[0], backbone, settings)
-    Demand(what, least, free, "Use a smaller --size or a smaller network.", is_least=True).check()
     needed = painting_bytes(content, styles, backbone, settings, device)
     if needed is not None:
+        longer_px = max(content or styles[0])
         fitting_px = int(longer_px * math.sqrt(free / max(needed, 1)) / 32) * 32
         smaller = f"--size {fitting_px} would fit" if 64 <= fitting_px < longer_px else "Use a smaller --size"
         advice = f"{smaller}; a smaller network, --precision bf16 and a shorter --history take less."
-        Demand(what, needed, free, advice).check()
+        Demand(f"Painting {longer_px} px with {backbone.label}", needed, free, advice).check()
 
 
 def kept_bytes(size: Size, backbone: Backbone, settings: PaintSettings) -> int:

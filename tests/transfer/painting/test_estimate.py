@@ -10,7 +10,7 @@ import nstkit
 from nstkit.errors import UserError
 from nstkit.memory import BASE_BYTES
 from transfer.painting import estimate, loop
-from transfer.painting.estimate import check_painting, painting_bytes
+from transfer.painting.estimate import check_least_of, check_painting, painting_bytes
 from transfer.painting.loop import paint
 from transfer.painting.scene import Scene
 from transfer.painting.settings import MARGIN_PX, PaintSettings
@@ -90,17 +90,12 @@ def test_other_networks_can_be_estimated_and_stay_as_they_are(name, settings):
     assert all(torch.isfinite(maps).all() for maps in features.values())
 
 
-@pytest.mark.parametrize(("free", "what"), [(1, "at once"), (7, "refused"), (10, "warned"), (5000, "nothing")])
+@pytest.mark.parametrize(("free", "what"), [(7, "refused"), (10, "warned"), (5000, "nothing")])
 def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, settings, monkeypatch, free, what):
     # 4000 x 3000 px take about 11 GiB with a history of 3.
     monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: free * GIB)
     settings = settings.changed(history=3)
     sizes = ((3000, 4000), [(3000, 4000)])
-    if what == "at once":
-        monkeypatch.setattr(estimate, "painting_bytes", lambda *_: pytest.fail("it looks closer"))
-        with pytest.raises(UserError, match=r"^Painting 4000 px with carried takes at least .* memory, and 1 GiB are"):
-            check_painting(*sizes, carried, settings, torch.device("cpu"))
-        return
     if what == "refused":
         with pytest.raises(UserError, match=r"Painting 4000 px with carried .* 7 GiB are free\. --size \d+ would fit"):
             check_painting(*sizes, carried, settings, torch.device("cpu"))
@@ -109,6 +104,14 @@ def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, se
         warnings.simplefilter("always")
         check_painting(*sizes, carried, settings, torch.device("cpu"))
     assert [("It may just fit" in str(each.message)) for each in caught] == [True] * (what == "warned")
+
+
+def test_what_needs_far_more_is_refused_at_once(carried, settings, monkeypatch):
+    monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: 1 * GIB)
+    monkeypatch.setattr(estimate, "painting_bytes", lambda *_: pytest.fail("it looks closer"))
+    with pytest.raises(UserError, match=r"^Painting 4000 px with carried takes at least .* memory, and 1 GiB are"):
+        check_least_of(carried, (3000, 4000), [(3000, 4000)], settings, torch.device("cpu"))
+    check_least_of(carried, (300, 400), [(300, 400)], settings, torch.device("cpu"))
 
 
 def test_memory_that_ends_within_a_pyramid_is_one_line_with_the_size_that_went_well(carried, monkeypatch):
