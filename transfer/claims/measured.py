@@ -78,7 +78,7 @@ def recipe(bench: Bench) -> Finding:
     """AdamW with ReduceLROnPlateau learns no better than Adam at a constant rate.
 
     altaha2023: 52 % without and 50 % with them on CIFAR-100; what they won was time, by mixed precision. Here on drawn
-    textures: a quarter of VGG11's width, six epochs, validation top-1.
+    textures: a quarter of VGG11's width, six epochs, top-1 of the test pictures.
     """
     scores: dict[str, list[float]] = {"plain": [], "AdamW + plateau": []}
     for seed in range(bench.config.claims.train_seeds):
