@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from transfer.judges import identification
 from transfer.judges.evidence import Evidence, StyleFacts, style_facts
 from transfer.judges.identification import (
     CONTENT_MARGIN_LAYOUT,
@@ -182,10 +181,6 @@ def test_place_is_0_for_the_best_fraud_and_1_for_good_pictures_of_whatever_pair(
     assert place_on_scale(-1.0, (0.5, 0.0)) < place_on_scale(0.5, (0.5, 0.0))  # and where it is below, the order stays
 
 
-def test_judges_that_failed_their_test_do_not_vote(monkeypatch):
+def test_the_verdict_is_the_mean_of_the_panel_whatever_the_table_says_of_each():
     values = {"judge/style@a": 0.5, "judge/style@b": 0.125, "judge/style@c": 0.25}
-    trusted = {"judge/style@a": True, "judge/style@b": False}  # nothing is known of the third
-    monkeypatch.setattr(identification, "is_trusted", trusted.get)
-    assert style_verdict(values) == (0.5 + 0.25) / 2
-    monkeypatch.setattr(identification, "is_trusted", lambda name: False)
-    assert STYLE.function(values) == pytest.approx((0.5 + 0.125 + 0.25) / 3)
+    assert STYLE.function(values) == style_verdict(values) == pytest.approx((0.5 + 0.125 + 0.25) / 3)
