@@ -36,13 +36,16 @@ def main() -> None:
     from nstkit.backbones.prepare import load_backbone
     from nstkit.runs import open_run
     from transfer import batch
-    from transfer.overview import Overview
     from transfer.painting.format import fit_format
 
     device = hardware.use_device(asked.run.device)
     given, asked = asked, asked.changed(device=device.type)
     config = asked.resolved()
-    overview = Overview(pairs, config) if len(specs) * len(pairs) > 1 else None
+    overview = None
+    if len(specs) * len(pairs) > 1:
+        from transfer.overview import Overview
+
+        overview = Overview(pairs, config)
     for spec, label, name in zip(specs, labels, names, strict=True):
         backbone = load_backbone(spec, **config.network.loading).to(device)
         backbone.label = label

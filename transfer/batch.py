@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,12 +14,14 @@ from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.overview import Overview
 from transfer.painting.estimate import check_least_of, check_painting
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, read_by_name
 from transfer.report import Reporter, judges_line
+
+if TYPE_CHECKING:
+    from transfer.overview import Overview
 
 
 def paint_pairs(
@@ -28,7 +31,7 @@ def paint_pairs(
     config: TransferConfig,
     device: torch.device,
     panel: Panel | None,
-    overview: Overview | None = None,
+    overview: "Overview | None" = None,
 ) -> list[Path]:
     """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths.
 

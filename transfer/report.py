@@ -4,6 +4,7 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -20,12 +21,14 @@ from transfer.config import TransferConfig
 from transfer.judges.identification import STYLE
 from transfer.judges.panel import Panel
 from transfer.judges.trust import LEGEND, mark
-from transfer.overview import Overview
 from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
 from transfer.painting.settings import STEPS, UNLIMITED_STEPS
 from transfer.pairs import Pair, output_path
 from transfer.progress import Progress
+
+if TYPE_CHECKING:
+    from transfer.overview import Overview
 
 SHEET_PX = 1280  # longer side of a sheet in TensorBoard
 SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the step: most changes early
@@ -44,7 +47,7 @@ class Reporter:
         config: TransferConfig,
         pair_count: int,
         interruption: Interruption,
-        overview: Overview | None = None,
+        overview: "Overview | None" = None,
     ) -> None:
         """Take what all pairs share; `overview` is the whole command's, None where it would hold one picture."""
         self._overview = overview
