@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 EVERY_SHARE, EVERY_S, LEAST_S = 0.1, 30.0, 5.0  # of the work, or since the last line; no line sooner after another
+SPARSE = 0.1  # of the time since the beginning, which lines are at least apart: what takes a day says little more
 
 
 class Lines:
@@ -14,11 +15,16 @@ class Lines:
     It is used as `tqdm` is; one of more than a few seconds says when it began.
     """
 
-    def __init__(self, total: int | None, desc: str, unit: str) -> None:
-        self._total, self._desc, self._unit = total, desc, unit
-        self.n, self._postfix = 0, ""
+    def __init__(self, total: int | None, desc: str, unit: str, initial: int = 0) -> None:
+        self._desc, self._unit, self._postfix = desc, unit, ""
         self._started = self._said_at = time.monotonic()
-        self._said = 0
+        self.reset(total)
+        self.n = self._said = self._first = initial
+
+    def reset(self, total: int | None) -> None:
+        """Begin to count again, up to another total."""
+        self._total = total
+        self.n = self._said = self._first = 0
 
     def __enter__(self) -> "Lines":
         return self
@@ -36,7 +42,8 @@ class Lines:
         now = time.monotonic()
         is_further = self._total is not None and self.n - self._said >= EVERY_SHARE * self._total
         since_s = now - self._said_at
-        if since_s >= EVERY_S or (is_further and since_s >= LEAST_S):
+        is_late = since_s >= max(EVERY_S, SPARSE * (now - self._started))
+        if is_late or (is_further and since_s >= LEAST_S):
             self._said, self._said_at = self.n, now
             print(self.line(now - self._started), file=sys.stderr, flush=True)
 
@@ -52,15 +59,16 @@ class Lines:
         """
         of_all = f" of {self._total}" if self._total is not None else ""
         words = [f"{self._desc}: {self.n}{of_all} {self._unit}", f"{passed_s:.0f} s"]
-        if self._total is not None and self.n:
-            words.append(f"{passed_s * max(0, self._total - self.n) / self.n:.0f} s left")
+        done = self.n - self._first
+        if self._total is not None and done > 0:
+            words.append(f"{passed_s * max(0, self._total - self.n) / done:.0f} s left")
         return ", ".join([*words, *([self._postfix] if self._postfix else [])])
 
     def close(self) -> None:
         """End the work; nothing is said."""
 
 
-def open_bar(total: int | None, desc: str, unit: str, *, is_quiet: bool) -> "tqdm | Lines":
+def open_bar(total: int | None, desc: str, unit: str, *, is_quiet: bool, initial: int = 0) -> "tqdm | Lines":
     """Return a bar where standard error is a terminal, lines where it is none, a bar that is not shown if quiet.
 
     Args:
@@ -68,7 +76,8 @@ def open_bar(total: int | None, desc: str, unit: str, *, is_quiet: bool) -> "tqd
         desc: what is done.
         unit: what is counted.
         is_quiet: show nothing.
+        initial: how many there are already.
     """
     if is_quiet or sys.stderr.isatty():
-        return tqdm(total=total, desc=desc, unit=unit, disable=is_quiet)
-    return Lines(total, desc, unit)
+        return tqdm(total=total, desc=desc, unit=unit, disable=is_quiet, initial=initial)
+    return Lines(total, desc, unit, initial)

@@ -14,6 +14,7 @@ import math
 import os
 import shlex
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -127,6 +128,8 @@ class Run:
                 raise
         if error is not None and is_empty:
             self._leave_nothing()
+            if issubclass(error, KeyboardInterrupt):
+                print(f"nothing was finished yet: {self.folder} is not kept", file=sys.stderr)
 
     def _leave_nothing(self) -> None:
         """Remove what a run has written that failed before its first step; what was there before it stays."""

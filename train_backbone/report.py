@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from nstkit.backbones.taps import default_taps
+from nstkit.bars import open_bar
 from nstkit.checkpoint import write_checkpoint
 from nstkit.config import settings_of
 from nstkit.interruption import Interruption
@@ -41,11 +42,8 @@ class Reporter:
         self._saved_s = time.monotonic()
         self._quality: dict[str, float] = {}
         self._skipped = 0  # in this epoch
-        self._bar = tqdm(
-            total=self._max_steps,
-            initial=session.training.step,
-            unit="step",
-            disable=True if config.run.quiet else None,
+        self._bar = open_bar(
+            self._max_steps, "training", "steps", is_quiet=config.run.quiet, initial=session.training.step
         )
         if 0 in config.progress.keep_epochs and session.training.step == 0:
             self.keep()

@@ -25,8 +25,8 @@ def main() -> None:
     labels = distinct(spec.label for spec in specs)  # exp1/best.pth and exp2/best.pth would be one folder
     names = [None] * len(specs) if config.network.list_taps else run_names(config.run, "transfer", labels)
     pairs = read_pairs(config.pictures, config.optimization.init or "")
-    pictures = [*config.pictures.files, Path(config.optimization.init or "")]
-    check_outputs(config.pictures.out, labels, pairs, [*pictures, *(spec.path for spec in specs if spec.path)])
+    read = [*config.pictures.files, Path(config.optimization.init or ""), config.run.config or Path()]
+    check_outputs(config.pictures.out, labels, pairs, [*read, *(spec.path for spec in specs if spec.path)])
     check_least_memory(*largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device)
     # Only now: importing torch takes seconds, and --help and mistakes should answer at once.
     if not config.network.list_taps:

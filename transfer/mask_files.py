@@ -43,13 +43,14 @@ def masks_of_files(words: Sequence[Path], pictures: Sequence[Path], flag: str) -
 
 
 def say_other_size(mask: tuple[int, int], picture: tuple[int, int], name: str) -> None:
-    """Warn where (width, height) of a mask is not that of its picture; a mask of one pixel goes with any.
+    """Warn where a mask has another shape than its picture; only its size may differ, and one of a pixel goes with any.
 
     Args:
         mask: its size [px].
         picture: likewise.
         name: of the mask.
     """
-    if mask not in (picture, (1, 1)):
+    is_alike = abs(mask[0] * picture[1] - mask[1] * picture[0]) <= max(*mask, *picture)  # in shape, but for rounding
+    if mask != (1, 1) and not is_alike:
         sizes = f"{mask[0]} x {mask[1]} px, its picture {picture[0]} x {picture[1]}"
-        warnings.warn(f"{name}: {sizes}. It is resized by taking the nearest pixel", stacklevel=3)
+        warnings.warn(f"{name}: {sizes}. It is stretched to that shape", stacklevel=3)

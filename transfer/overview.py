@@ -71,7 +71,8 @@ class Overview:
         """Write the page as far as it is filled."""
         networks = list(dict.fromkeys(each.network for each in self._shown))
         columns = list(dict.fromkeys(name for each in self._shown for name in each.numbers))
-        count = f"{len(self._shown)} pictures: {len(networks)} networks x {len(self._pairs)} pairs"
+        words = (_counted(len(networks), "network"), _counted(len(self._pairs), "pair"))
+        count = f"{_counted(len(self._shown), 'picture')}: {' x '.join(words)}"
         numbers = [
             [each.network, each.pair, *(_digits(each.numbers.get(name)) for name in columns)] for each in self._shown
         ]
@@ -106,6 +107,10 @@ class Overview:
 
 FIRST = ("judge/style", "judge/content", "loss/style")
 """Numbers that stand below a picture."""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _heading(name: str) -> str:

@@ -40,6 +40,25 @@ def test_a_line_every_thirty_seconds_where_the_end_is_not_known(clock, capsys):
     assert capsys.readouterr().err.splitlines() == [f"lake: {n + 1} eval, {n} s" for n in (30, 60, 90)]
 
 
+def test_work_that_goes_on_counts_what_is_left_by_what_it_did_itself(clock, capsys):
+    lines = open_bar(100, "training", "steps", is_quiet=False, initial=60)
+    clock[0] = 10.0
+    lines.update(20)
+    lines.reset(100)
+    clock[0] = 20.0
+    lines.update(10)
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["training: 80 of 100 steps, 10 s, 10 s left", "training: 10 of 100 steps, 20 s, 180 s left"]
+
+
+def test_what_takes_a_day_says_little_more_than_what_takes_an_hour(clock, capsys):
+    lines = open_bar(None, "training", "steps", is_quiet=False)
+    for minute in range(24 * 60):
+        clock[0] = 60.0 * minute
+        lines.update()
+    assert len(capsys.readouterr().err.splitlines()) < 80
+
+
 @pytest.mark.parametrize(
     ("is_terminal", "is_quiet", "kind"),
     [(True, False, tqdm), (True, True, tqdm), (False, False, Lines), (False, True, tqdm)],

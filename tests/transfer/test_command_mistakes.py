@@ -1,5 +1,6 @@
 """`python -m transfer` answers every mistake of the user with one line, and leaves nothing behind."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nstkit.pictures.save import save_picture
 from transfer.__main__ import main
 
 QUICK = ("--device", "cpu", "--precision", "fp32", "--size", "48", "--quiet", "--judge", "none")
@@ -128,3 +130,12 @@ def test_painting_too_large_for_the_memory_is_refused_before_there_is_a_run(call
     assert "TiB of memory" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_picture_that_gives_the_settings_is_not_written_over(call_command, capsys, draw_picture, tmp_path):
+    path = tmp_path / "mine.png"
+    save_picture(draw_picture((40, 30)), path, {"nstkit": json.dumps({"settings": {"out": str(path)}})})
+    before = path.read_bytes()
+    assert call_command(main, "--config", path, "--runs-dir", tmp_path / "runs") == 2
+    assert "mine.png is a file that is read. Give another place." in capsys.readouterr().err
+    assert path.read_bytes() == before

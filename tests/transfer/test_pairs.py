@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from nstkit.errors import UserError
 from transfer import pairs as pairs_module
 from transfer.config import PictureSettings
+from transfer.mask_files import say_other_size
 from transfer.pairs import Pair, check_outputs, output_path, read_by_name, read_pairs, read_start
 
 LABELS = ["vgg19", "resnet50"]
@@ -265,14 +266,22 @@ def test_masks_give_regions_at_every_size(pictures, masks):
     assert set(chosen.files) >= {masks / "content.png", pictures / "style" / "dots.jpg"}
 
 
-def test_mask_of_another_size_is_resized_and_said(pictures, masks):
+def test_mask_of_another_shape_is_stretched_and_said(pictures, masks):
     style = (pictures / "style" / "dots.jpg",)
     chosen = PictureSettings(
         content=(pictures / "content" / "boat.png",), style=style, content_mask=(masks / "other.png",)
     )
-    with pytest.warns(UserWarning, match=r"other.png: 30 x 30 px, its picture 60 x 48\. It is resized by taking"):
+    with pytest.warns(UserWarning, match=r"other.png: 30 x 30 px, its picture 60 x 48\. It is stretched to"):
         (pair,) = read_pairs(chosen, "content")
     assert [region.content.shape for region in pair.scene(40, torch.device("cpu")).regions] == [(1, 1, 32, 40)] * 2
+
+
+def test_mask_of_another_size_but_the_same_shape_is_no_matter():
+    say_other_size((128, 96), (768, 576), "mask.png")
+    say_other_size((128, 97), (768, 580), "mask.png")
+    say_other_size((1, 1), (768, 576), "mask.png")
+    with pytest.warns(UserWarning, match=r"^mask.png: 300 x 90 px, its picture 768 x 768"):
+        say_other_size((300, 90), (768, 768), "mask.png")
 
 
 def test_wrong_masks_are_refused_before_any_work(pictures, masks):

@@ -85,7 +85,7 @@ def split_weights(words: tuple[str, ...], flag: str) -> dict[str, float]:
         if not weights[name] > 0 or not is_inside(LOSS_WEIGHTS, weights[name]):
             raise UserError(
                 f"{flag} {as_word(word)}: the weight is no number above 0, at most {LOSS_WEIGHTS.le:g}. "
-                f"Give NAME or NAME=WEIGHT."
+                f"Give NAME or NAME=WEIGHT, such as {next(iter(weights))}=2."
             )
     return weights
 
