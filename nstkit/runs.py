@@ -50,6 +50,7 @@ SETTING_KEYS = (
     "content",
     "style",
     "loss",
+    "statistic",
     "optimizer",
     "init",
     "style_weight",

@@ -55,7 +55,8 @@ class PictureSettings(Settings):
     style: Annotated[tuple[Path, ...], BARE] = ()
     """Picture(s) or folder(s) of them; every content is painted in every style. None given = a drawn sample."""
     blend: Annotated[tuple[str, ...], OF_STYLE] = ()
-    """Picture files in place of --style, each FILE or FILE=WEIGHT: one style that lies between theirs."""
+    """Picture files in place of --style, each FILE or FILE=WEIGHT: one style that lies between theirs. Judges look at
+    the one of the largest weight."""
     content_mask: Annotated[tuple[Path, ...], OF_BOTH] = ()
     """Picture, one for each content, whose colours name regions: each is painted in the region of its colour in
     --style-mask, or in the whole style. What has no partner stays as in the photograph, as black does without

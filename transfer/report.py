@@ -141,6 +141,7 @@ class Reporter:
             "content": _one_name(row["content"] for row in self._rows) or None,
             "style": _one_name(row["style"] for row in self._rows) or None,
             "loss": config.losses.loss,
+            "statistic": config.losses.statistic,
             "optimizer": config.optimization.optimizer,
             "init": config.optimization.init,
             "style_weight": config.losses.style_weight,

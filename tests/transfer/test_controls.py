@@ -46,6 +46,10 @@ def test_settings_are_in_the_run_and_in_the_picture(controlled, pictures, masks)
         assert (settings["style_mask"], settings["region_weights"]) == (["red", "blue"], ["red=2"])
 
 
+def test_statistic_is_a_column_of_the_table(controlled, read_row):
+    assert read_row(controlled).settings["statistic"] == "mean-std"
+
+
 def test_losses_of_regions_are_logged(controlled, read_events):
     tags = set(read_events(controlled).Tags()["scalars"])
     assert {"loss/style/relu1_1/#ff0000", "loss/style/relu1_1/#0000ff", "loss/style"} <= tags

@@ -67,7 +67,7 @@ def test_tensor_of_a_style_is_scaled_from_its_own_size(content, style):
 def test_what_is_not_painted_stays_exactly_as_it_is(backbone, content, style):
     mask = torch.zeros(1, 3, 40, 48)
     mask[..., :24] = 1
-    for settings in ({}, {"jitter": 3, "optimizer": "adam", "average": 0.5}, {"scales": 2}, {"color": "luminance"}):
+    for settings in ({"jitter": 3, "optimizer": "adam", "average": 0.5}, {"scales": 2, "color": "luminance"}):
         result = stylize(content, style, backbone=backbone, content_mask=mask, init="noise", **settings, **QUICK)
         torch.testing.assert_close(result[..., 32:], content[..., 32:], rtol=0, atol=1e-3)
         assert (result[..., :20] - content[..., :20]).abs().mean() > 0.03

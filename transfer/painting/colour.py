@@ -62,7 +62,7 @@ def grey(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
 def match_luminance(style: Float[Tensor, "1 3 h w"], content: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h w"]:
     """Return the lightness of the style with the mean and deviation of the content's, in [0, 1].
 
-    Source: Gatys et al. 2016, section 4, eq. 10.
+    Source: Gatys et al. 2016, section 4.
     """
     light, goal = grey(style), grey(content)
     spread = goal.std() / light.std().clamp(min=SMALLEST_VARIANCE)
@@ -72,7 +72,7 @@ def match_luminance(style: Float[Tensor, "1 3 h w"], content: Float[Tensor, "1 3
 def match_covariance(style: Float[Tensor, "1 3 h w"], content: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h w"]:
     """Return the style with the mean and the covariance of the content's colours, in [0, 1].
 
-    Source: Gatys et al. 2016, section 3, eq. 1 to 5, with the roots of image analogies, which the authors prefer.
+    Source: Gatys et al. 2016, section 3, with the symmetric roots of image analogies.
     """
     colours, goal = style[0].flatten(1), content[0].flatten(1)
     change = _root(covariance_matrix(content)[0]) @ torch.linalg.inv(_root(covariance_matrix(style)[0]))

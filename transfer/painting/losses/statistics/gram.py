@@ -15,7 +15,7 @@ def gram_matrix(
         features: (B, C, H, W).
         weights: what each position counts; see `flat_positions`. Guided Grams take the square of the guidance channel.
 
-    Source: Gatys, Ecker, Bethge 2016, eq. 3; guided, Gatys et al. 2017 "Controlling perceptual factors", eq. 5 and 6.
+    Source: Gatys, Ecker, Bethge 2016, eq. 3; guided, Gatys et al. 2017 "Controlling perceptual factors", section 4.
     Differs: Gatys et al. do not divide; divided, pictures of different sizes can be compared.
 
     Example:

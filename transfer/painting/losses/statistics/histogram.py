@@ -22,7 +22,7 @@ def channel_quantiles(
         weights: what each position counts; see `flat_positions`.
 
     Source: Risser, Wilmot, Barnes 2017, "Stable and controllable neural texture synthesis and style transfer using
-        histogram losses", section 3.2.
+        histogram losses".
     Differs: 256 bins of equal mass in place of equal width, so that every value has a gradient and no bin is empty; the
         loss stands alone, where theirs is added to that of Grams.
     """

@@ -16,7 +16,7 @@ def mean_and_std(
         features: (B, C, H, W).
         weights: what each position counts; see `flat_positions`.
 
-    Source: Li, Wang, Liu, Hou 2017, "Demystifying neural style transfer", section 4.2, BN statistics matching.
+    Source: Li, Wang, Liu, Hou 2017, "Demystifying neural style transfer", matching of BN statistics.
 
     Example:
         >>> import torch

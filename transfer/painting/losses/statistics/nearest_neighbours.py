@@ -31,7 +31,7 @@ def hypercolumns(
     Raises:
         UserError: for one channel in all, whose cosine is 1 or -1 everywhere.
 
-    Source: Kolkin, Kucera, Paris, Sykora, Shechtman, Shakhnarovich 2022, "Neural neighbor style transfer", section 3.1.
+    Source: Kolkin, Kucera, Paris, Sykora, Shechtman, Shakhnarovich 2022, "Neural neighbor style transfer".
     Differs: each layer counts the same, whatever the scale of its features and the count of its channels are; the grid
         has at most 64 positions on a side, and fine layers are averaged on it.
     """
@@ -61,7 +61,7 @@ def neighbour_distance(canvas: Float[Tensor, "1 d n"], style: Float[Tensor, "1 d
     Neighbours are found by the cosine of centred vectors, so that light places of the canvas may match the lightest
     ones of a dark style.
 
-    Source: Kolkin et al. 2022, eq. 1 to 3.
+    Source: Kolkin et al. 2022, matching of features and the loss of matched ones.
     Differs: the neighbours are those of the canvas as it is at each evaluation, as in the paper's last phase.
     """
     with torch.no_grad():

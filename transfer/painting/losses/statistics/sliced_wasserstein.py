@@ -21,8 +21,7 @@ def sliced_quantiles(
         features: (B, C, H, W).
         weights: what each position counts; see `flat_positions`.
 
-    Source: Heitz, Vanhoey, Chambon, Belcour 2021, "A sliced Wasserstein loss for neural texture synthesis", eq. 6 to 8
-        and algorithm 1.
+    Source: Heitz, Vanhoey, Chambon, Belcour 2021, "A sliced Wasserstein loss for neural texture synthesis".
     Differs: the directions are orthogonal and stay the same, so that an optimizer with a line search sees one loss; 256
         quantiles in place of all sorted values, so that pictures of different sizes can be compared.
     """
