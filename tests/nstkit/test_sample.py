@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nstkit.sample import sample_content, sample_style
+from nstkit.sample import draw_style, sample_content, sample_style
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,11 @@ def test_style_has_the_size_asked_for(size_px):
 def test_style_is_the_same_for_a_seed_and_differs_between_seeds(style):
     assert sample_style(256, seed=0).tobytes() == style.tobytes()
     assert sample_style(256, seed=1).tobytes() != style.tobytes()
+
+
+def test_style_that_comes_with_the_package_is_the_one_that_is_drawn():
+    carried, drawn = (np.asarray(picture, dtype=int) for picture in (sample_style(), draw_style(512, 0)))
+    assert np.abs(carried - drawn).max() <= 2  # other processors round otherwise
 
 
 def test_style_refuses_a_size_without_strokes():
