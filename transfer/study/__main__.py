@@ -27,7 +27,7 @@ def main() -> None:
     cells = list(list_cells(config))
     slug = f"{len(config.grid.backbone)}-networks-{len(cells)}-cells"
     with open_run(config, device, "study", slug, given=asked, name=name, may_continue=True) as run:
-        rows = run_grid(run, cells, config, device)
+        rows = run_grid(run, cells, config, asked.run.device)
     if failed := sum("error" in row for row in rows):
         print(f"{failed} of {len(rows)} cells could not be painted; the reasons stand in results.csv", file=sys.stderr)
         sys.exit(1)
