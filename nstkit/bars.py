@@ -58,11 +58,13 @@ class Lines:
             >>> lines.n = 20
             >>> lines.set_postfix_str("style 0.1")
             >>> lines.line(5.0)
-            'lake: 20 of 100 eval, 5 s, 20 s left, style 0.1'
+            'lake: 20 of 100 eval, 5 s, 4 eval/s, 20 s left, style 0.1'
         """
         of_all = f" of {self._total}" if self._total is not None else ""
         words = [f"{self._desc}: {self.n}{of_all} {self._unit}", f"{passed_s:.0f} s"]
         done = self.n - self._first
+        if done > 0 and passed_s > 0:
+            words.append(f"{done / passed_s:.3g} {self._unit}/s")
         if self._total is not None and done > 0:
             words.append(f"{passed_s * max(0, self._total - self.n) / done:.0f} s left")
         return ", ".join([*words, *([self._postfix] if self._postfix else [])])

@@ -56,7 +56,7 @@ def main() -> None:
 
 def job_of(spec: BackboneSpec, pair: Pair, asked: TransferConfig) -> Job:
     """Return the job of painting a pair with a network."""
-    return Job(spec, pair, asked.pictures.size, "", asked.network, asked.painting)
+    return Job(spec, pair, asked.pictures.size, "", asked.network, asked.painting, asked.run.memory_format)
 
 
 def begun(plans: list[Plan], config: TransferConfig) -> list[Plan]:

@@ -14,21 +14,23 @@ from torch import Tensor
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.bars import say
-from nstkit.config import Device
+from nstkit.config import Device, RunSettings
 from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.hardware import choose_device, use_device
 from nstkit.interruption import Interruption, uninterrupted
+from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run, open_run
 from transfer.config import TransferConfig
 from transfer.jobs.crew import Crew, Lost, open_crew
 from transfer.jobs.easel import Easel
 from transfer.jobs.job import Job
+from transfer.jobs.store import Store
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.estimate import check_least_of, check_painting
 from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
-from transfer.pairs import Pair, largest_sizes, read_by_name
+from transfer.pairs import Pair, largest_sizes, output_path, read_by_name
 from transfer.progress import FRAME_PX, is_frame_due
 from transfer.report import Reporter, judges_line, snapshots
 from transfer.resume import COMMAND, Plan, belongs_to, read_curves
@@ -76,7 +78,7 @@ class PairPainter:
 
     def __init__(self, config: TransferConfig, candidates: Candidates, device: Device) -> None:
         self._config, self._candidates = config, candidates
-        self.easel = Easel(choose_device(device), config.run.memory_format)
+        self.easel = Easel(choose_device(device))
         self.reporter: Reporter | None = None
         self._panel: tuple[BackboneSpec, Panel | None] | None = None
 
@@ -91,14 +93,15 @@ class PairPainter:
         """Return what came of a job; raise `UserError` where its network or the judges cannot be had."""
         ready, panel = self.easel.ready(job), self.panel(job.spec)
         steps = Recorder(self._config)
-        with noted(self.reporter is None) as notes:
+        keeps = self.reporter is not None
+        with noted(not keeps) as notes:
             try:
-                scene = self.easel.scene(job)
-                if self.reporter is not None:
-                    self.reporter.begin(job.pair, scene)
-                report = steps if self.reporter is None else self.reporter.step
-                keeps = self.reporter is not None
-                painting = self.easel.paint(job, ready, scene, report, keeps_interrupted=keeps)
+                with too_little_memory(f"too little memory for {job.size_px} px. Give a smaller --size or network."):
+                    scene = self.easel.scene(job)
+                    if self.reporter is not None:
+                        self.reporter.begin(job.pair, scene)
+                    report = steps if self.reporter is None else self.reporter.step
+                    painting = self.easel.paint(job, ready, scene, report, keeps_interrupted=keeps)
                 judged = {} if panel is None else judge(panel, painting.image, scene)
             except UserError as error:
                 return Outcome(error=str(error), notes=notes)
@@ -159,21 +162,19 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         from transfer.overview import Overview
 
         overview = Overview(pairs, asked.resolved())
-    build = (
-        partial(PairPainter, asked.resolved(), candidates, given.run.device)
-        if asked.working.workers
-        else lambda: painter
-    )
+    build = partial(PairPainter, asked.resolved(), candidates, given.run.device)  # in other processes
     failed: dict[str, str] = {}
-    with open_crew(elsewhere if asked.working.workers else build, asked.working, given.run.device) as crew:
+    with open_crew(build if asked.working.workers else lambda: painter, asked.working, given.run.device) as crew:
         for plan in plans:
             try:
                 errors = paint_network(plan, painter, crew, given, asked, overview)
             except UserError as error:
-                errors = {job.pair.name: str(error) for job in plan.jobs}
-                if plan is plans[-1] and len(failed) == len(pairs) * (len(plans) - 1):
+                if len(plans) == 1:
                     raise
+                errors = {job.pair.name: str(error) for job in plan.jobs}
             failed |= {f"{plan.label} {name}": why for name, why in errors.items()}
+    if len(failed) == len(plans) * len(pairs):
+        raise UserError(next(iter(failed.values())))
     return failed
 
 
@@ -261,8 +262,7 @@ def paint_pairs(
     errors: dict[str, str] = {}
     try:
         # Every worker computes in the format that was found here.
-        formatted = [replace(job, painting=job.painting.changed(precision=config.run.precision)) for job in jobs]
-        for position, outcome in crew.work(formatted):
+        for position, outcome in crew.work([in_format(job, config.run) for job in jobs]):
             pair = jobs[position].pair
             if isinstance(outcome, Lost):
                 outcome = Outcome(error=outcome.reason)
@@ -285,6 +285,11 @@ def paint_pairs(
         with uninterrupted():
             reporter.close()
     return errors
+
+
+def in_format(job: Job, run: RunSettings) -> Job:
+    """Return a job that is painted in the number format that these settings name."""
+    return replace(job, painting=job.painting.changed(precision=run.precision), memory_format=run.memory_format)
 
 
 def replay(reporter: Reporter, pair: Pair, steps: Sequence[Step]) -> None:

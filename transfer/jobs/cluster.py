@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +119,8 @@ def connect(ray: Any, address: str | None, cpus: int) -> None:
         UserError: where there is none at the address.
     """
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    is_main = threading.current_thread() is threading.main_thread()
+    ends = signal.getsignal(signal.SIGTERM)
     try:
         if address is None:
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
@@ -126,6 +130,9 @@ def connect(ray: Any, address: str | None, cpus: int) -> None:
         raise UserError(
             f"--ray-address {address or 'none given'}: no cluster of Ray there ({first_line(error)})."
         ) from error
+    finally:
+        if is_main and ends is not None:
+            signal.signal(signal.SIGTERM, ends)  # Ray would leave at once, with a code of its own
 
 
 def threads_of_each(workers: int) -> int:

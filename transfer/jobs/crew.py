@@ -10,19 +10,22 @@ its own. Outcomes come as they are ready, each to the one process that writes.
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from nstkit.config import Device
 from transfer.config import WorkerSettings
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
+Given = TypeVar("Given", contravariant=True)
+Made = TypeVar("Made", covariant=True)
 
 
-class Crew(Protocol, Generic[Task, Outcome]):
+@runtime_checkable
+class Crew(Protocol, Generic[Given, Made]):
     """Works on lists of tasks."""
 
-    def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, "Outcome | Lost"]]:
+    def work(self, tasks: Sequence[Given]) -> Iterator[tuple[int, "Made | Lost"]]:
         """Yield the place of each task in the list and what came of it, in whatever order they are ready.
 
         Whatever a task raises is raised here.

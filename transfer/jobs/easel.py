@@ -7,7 +7,6 @@ import torch
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
-from nstkit.config import MemoryFormat
 from nstkit.formats import Choice
 from nstkit.hardware import seed_everything
 from transfer.jobs.job import Job
@@ -35,8 +34,8 @@ class Ready:
 class Easel:
     """Paints jobs on one device."""
 
-    def __init__(self, device: torch.device, memory_format: MemoryFormat = "auto") -> None:
-        self.device, self._memory_format = device, memory_format
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self._loaded: tuple[object, Backbone] | None = None
 
     def network(self, job: Job) -> Backbone:
@@ -51,7 +50,7 @@ class Easel:
         """Return what a job is painted with; raise `UserError` where the network cannot be had."""
         backbone = self.network(job)
         settings = job.painting.resolved(job.pair.mode, job.size_px, backbone.patch_px)
-        choice = fit_format(backbone, settings.losses, job.painting.precision, self._memory_format)
+        choice = fit_format(backbone, settings.losses, job.painting.precision, job.memory_format)
         return Ready(backbone, settings.changed(precision=choice.format.precision), choice)
 
     def scene(self, job: Job) -> Scene:

@@ -13,7 +13,7 @@ from PIL import Image
 from nstkit import __version__
 from nstkit.annotations import path_of
 from nstkit.backbones.spec import BackboneSpec
-from nstkit.config import as_plain
+from nstkit.config import MemoryFormat, as_plain
 from transfer.config import NetworkSettings
 from transfer.painting.settings import PaintSettings
 from transfer.pairs import Pair
@@ -35,6 +35,7 @@ class Job:
         variant: name of the settings, where there are several.
         network: what is changed about the network.
         painting: what the painter is told, not resolved.
+        memory_format: of the network; the key does not depend on it.
     """
 
     spec: BackboneSpec
@@ -43,6 +44,7 @@ class Job:
     variant: str
     network: NetworkSettings
     painting: PaintSettings
+    memory_format: MemoryFormat = "auto"
 
     @functools.cached_property
     def key(self) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 
 from nstkit.config import parse, settings_of
-from nstkit.errors import run_command
+from nstkit.errors import printable, run_command
 from transfer.study.config import EXAMPLES, StudyConfig
 
 
@@ -24,12 +24,16 @@ def main() -> None:
         print(json.dumps(settings_of(config), indent=2))
         return
     (name,) = run_names(config.run, "study", may_continue=True)
-    cells = list(list_cells(config))
+    lost: dict[str, str] = {}
+    cells = list(list_cells(config, lost))
     slug = f"{len(config.grid.backbone)}-networks-{len(cells)}-cells"
     with open_run(config, device, "study", slug, given=asked, name=name, may_continue=True) as run:
         rows = run_grid(run, cells, config, asked.run.device)
+    for name, reason in lost.items():
+        print(f"{printable(name)} is not in the grid: {printable(reason)}", file=sys.stderr)
     if failed := sum("error" in row for row in rows):
         print(f"{failed} of {len(rows)} cells could not be painted; the reasons stand in results.csv", file=sys.stderr)
+    if failed or lost:
         sys.exit(1)
 
 

@@ -47,14 +47,18 @@ def key_of(cell: Job, judging: JudgingSettings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
-def list_cells(config: StudyConfig) -> Iterator[Job]:
+def list_cells(config: StudyConfig, lost: dict[str, str] | None = None) -> Iterator[Job]:
     """Yield every cell of the grid, those of one network together.
+
+    Args:
+        config: of the study.
+        lost: takes the pairs of which a picture does not open, and why; None = that is an error.
 
     Raises:
         UserError: for a picture, a network or a variant that is not there.
     """
     grid = config.grid
-    pairs_at = {size_px: read_grid_pairs(grid, size_px) for size_px in grid.size}
+    pairs_at = {size_px: read_grid_pairs(grid, size_px, lost) for size_px in grid.size}
     variants = grid.variants(config.run)
     starts = {
         (name, size_px): read_start(variant.optimization.init or "content", size_px)
@@ -71,13 +75,16 @@ def list_cells(config: StudyConfig) -> Iterator[Job]:
                         for seed in grid.seeds or (config.run.seed,):
                             given = {} if weight is None else {"style_weight": weight}
                             painting = variant.painting.changed(seed=seed, **given)
-                            yield Job(spec, pair, size_px, name, variant.network, painting)
+                            yield Job(spec, pair, size_px, name, variant.network, painting, config.run.memory_format)
 
 
-def read_grid_pairs(grid: GridSettings, size_px: int) -> list[Pair]:
-    """Return the pairs that are painted at this longer side [px]; see `GridSettings.pairing`."""
+def read_grid_pairs(grid: GridSettings, size_px: int, lost: dict[str, str] | None = None) -> list[Pair]:
+    """Return the pairs that are painted at this longer side [px]; see `GridSettings.pairing`.
+
+    Where pictures are matched one that does not open is an error whatever `lost`: all behind it would move up.
+    """
     pictures = PictureSettings(content=grid.content, style=grid.style, size=size_px, crop_rim=grid.crop_rim)
-    pairs = read_pairs(pictures, "content")
+    pairs = read_pairs(pictures, "content", lost if grid.pairing == "all" else None)
     if grid.pairing == "all":
         return pairs
     contents = list(dict.fromkeys(pair.content_name for pair in pairs))

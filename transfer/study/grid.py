@@ -115,7 +115,7 @@ class Painter:
     """Paints cells; keeps the last network and its judges loaded."""
 
     def __init__(self, config: StudyConfig, device: Device) -> None:
-        self._judging, self._easel = config.judging, Easel(choose_device(device), config.run.memory_format)
+        self._judging, self._easel = config.judging, Easel(choose_device(device))
         self._panel: tuple[tuple[BackboneSpec, int], Panel] | None = None
 
     def __call__(self, cell: Job) -> tuple[Row, Image.Image]:
