@@ -36,7 +36,7 @@ from transfer.report import Reporter, judges_line, snapshots
 from transfer.resume import COMMAND, Plan, belongs_to, read_curves
 
 if TYPE_CHECKING:
-    pass
+    from transfer.overview import Overview
 
 
 @dataclass(frozen=True)

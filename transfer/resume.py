@@ -42,7 +42,8 @@ class Plan:
         """Return by pair what the files of finished pictures say of them; those that `--out` lacks are not finished."""
         if self.continued is None:
             return {}
-        store, found = Store(self.continued / "images"), {}
+        store = Store(self.continued / "images")
+        found: dict[str, Mapping[str, Any]] = {}
         for job in self.jobs:
             is_out = out is None or output_path(out, self.label, job.pair).is_file()
             if is_out and (about := store.find(job.pair.name, job.key)) is not None:
