@@ -69,7 +69,8 @@ class CommandConfig(Settings):
     run: RunSettings
 
 
-ABOUT_THE_CALL = ("config", "print_config", "quiet", "debug")  # these say how it was called, not what was computed
+# These say how it was called, not what was computed.
+ABOUT_THE_CALL = ("config", "print_config", "quiet", "debug", "memory")
 ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds beside the settings
 
 Config = TypeVar("Config", bound=Settings)

@@ -1,6 +1,7 @@
 """python -m transfer: paint pictures in the style of others, with any network as the eye; see --help."""
 
 import json
+import sys
 from pathlib import Path
 
 from nstkit.backbones.spec import parse_backbone
@@ -27,7 +28,9 @@ def main() -> None:
     pairs = read_pairs(config.pictures, config.optimization.init or "")
     read = [*config.pictures.files, Path(config.optimization.init or ""), config.run.config or Path()]
     check_outputs(config.pictures.out, labels, pairs, [*read, *(spec.path for spec in specs if spec.path)])
-    check_least_memory(*largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device)
+    check_least_memory(
+        *largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device, config.run.memory
+    )
     # Only now: importing torch takes seconds, and --help and mistakes should answer at once.
     if not config.network.list_taps:
         print(f"loading: {', '.join(labels)}", flush=True)
@@ -41,7 +44,7 @@ def main() -> None:
     device = hardware.use_device(asked.run.device)
     given, asked = asked, asked.changed(device=device.type)
     config = asked.resolved()
-    overview = None
+    overview, is_complete = None, True
     if len(specs) * len(pairs) > 1:
         from transfer.overview import Overview
 
@@ -57,13 +60,15 @@ def main() -> None:
         batch.check_least_memory(backbone, pairs, fitted, device)
         choice = fit_format(backbone, fitted.losses, fitted.run.precision, fitted.run.memory_format)
         fitted = fitted.changed(**choice.settings)
-        batch.check_memory(backbone, pairs, fitted, device)
+        fitted = batch.fit_largest(backbone, pairs, fitted, device)
         panel = batch.load_judges(config, spec, pairs, device)
         hardware.seed_everything(config.run.seed)
         slug = f"{backbone.label}-{pairs[0].name if len(pairs) == 1 else f'{len(pairs)}-pairs'}"
         with open_run(fitted, device, "transfer", slug, given=given, name=name) as run:
             print(f"format:  {choice}")
-            batch.paint_pairs(run, backbone, pairs, fitted, device, panel, overview)
+            is_complete &= batch.paint_pairs(run, backbone, pairs, fitted, device, panel, overview)
+    if not is_complete:
+        sys.exit(1)
 
 
 def print_settings(asked: TransferConfig) -> None:

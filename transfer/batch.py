@@ -14,7 +14,7 @@ from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run
 from transfer.config import TransferConfig
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.painting.estimate import check_least_of, check_painting
+from transfer.painting.estimate import check_least_of, fit_memory, tiles_line
 from transfer.painting.loop import Painting, paint
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, read_by_name
@@ -32,8 +32,8 @@ def paint_pairs(
     device: torch.device,
     panel: Panel | None,
     overview: "Overview | None" = None,
-) -> list[Path]:
-    """Paint, judge and save every pair, and write the run's row of the table; return the pictures' paths.
+) -> bool:
+    """Paint, judge and save every pair, and write the run's row of the table; return whether all have their full size.
 
     Args:
         run: open.
@@ -44,15 +44,18 @@ def paint_pairs(
         panel: who judges the pictures; None for nobody.
         overview: takes the pictures, beside those of other networks; None for a single one.
     """
-    paths = []
+    paths, is_complete = [], True
     with Interruption() as asked:
         reporter = Reporter(run, backbone, config, len(pairs), asked, overview)
         try:
             for pair in pairs:
                 scene = pair.scene(config.pictures.size, device)
                 reporter.begin(pair, scene)
-                painting = paint(scene, backbone, config.painting, reporter.step, keeps_interrupted=True)
-                judged = {} if panel is None else judge(panel, painting.image, scene)
+                painting = paint(
+                    scene, backbone, config.painting, reporter.step, reporter.at_scale, keeps_unfinished=True
+                )
+                seen = scene.at((painting.image.shape[2], painting.image.shape[3]))
+                judged = {} if panel is None else judge(panel, painting.image, seen)
                 with uninterrupted():
                     paths.append(reporter.end(pair, painting, judged))
                     if len(pairs) == 1:
@@ -62,13 +65,16 @@ def paint_pairs(
                 print(summary(paths[-1], painting, scene, config))
                 if panel is not None and judged:
                     print(f"judged:  {judges_line(judged, panel)}")
+                if painting.unfinished is not None:
+                    is_complete = False
+                    warnings.warn(f"{pair.name} is saved as far as it was painted: {painting.unfinished}", stacklevel=2)
                 if painting.is_interrupted or asked.is_asked:
                     raise KeyboardInterrupt
         finally:
             with uninterrupted():
                 if paths:
                     reporter.close()
-    return paths
+    return is_complete
 
 
 def check_least_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
@@ -76,8 +82,8 @@ def check_least_memory(backbone: Backbone, pairs: list[Pair], config: TransferCo
     check_least_of(backbone, *largest_sizes(pairs, config.pictures.size), config.painting, device)
 
 
-def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
-    """Raise `UserError` where the largest of the pairs does not fit into the free memory, before any is painted.
+def fit_largest(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> TransferConfig:
+    """Return the settings with which the largest of the pairs fits into the free memory, and say where it is cut.
 
     Args:
         backbone: on the device.
@@ -85,7 +91,11 @@ def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, 
         config: resolved settings.
         device: where to paint.
     """
-    check_painting(*largest_sizes(pairs, config.pictures.size), backbone, config.painting, device)
+    sizes = largest_sizes(pairs, config.pictures.size)
+    fitted = fit_memory(*sizes, backbone, config.painting, device)
+    if line := tiles_line(*sizes, fitted):
+        print(f"memory:  {line}")
+    return config.changed(tile=fitted.optimization.tile, history=fitted.optimization.history)
 
 
 def summary(path: Path, painting: Painting, scene: Scene, config: TransferConfig) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
+from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.bars import open_bar
@@ -83,6 +84,10 @@ class Reporter:
         self._bar.update()
         if self._interruption.is_asked:
             raise KeyboardInterrupt
+
+    def at_scale(self, image: Tensor) -> None:
+        """Keep what a scale has come to: a larger one may be more than the memory holds."""
+        self._progress.at_scale(image)
 
     def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
         """Save a painting with its settings inside; return the picture's path."""

@@ -19,7 +19,7 @@ from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.painting.estimate import check_painting
+from transfer.painting.estimate import fit_memory
 from transfer.painting.format import fit_format
 from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.losses.objective import Objective
@@ -92,7 +92,7 @@ class Painter:
                 settings = settings.changed(precision=choice.format.precision)
                 row |= choice.settings
                 row["style_weight"] = settings.losses.style_weight
-                check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._device)
+                settings = fit_memory(*cell.pair.sizes(cell.size_px), backbone, settings, self._device)
                 scene = cell.pair.scene(cell.size_px, self._device)  # only now: it may be what does not fit
                 cost_of = build_cost(backbone, scene)
                 trace: list[tuple[int, float, float]] = []
