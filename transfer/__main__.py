@@ -37,7 +37,9 @@ def main() -> None:
     pairs = read_pairs(config.pictures, config.optimization.init or "", lost)
     read = [*config.pictures.files, Path(config.optimization.init or ""), config.run.config or Path()]
     check_outputs(config.pictures.out, labels, pairs, [*read, *(spec.path for spec in specs if spec.path)])
-    check_least_memory(*largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device)
+    check_least_memory(
+        *largest_sizes(pairs, config.pictures.size), config.optimization, config.run.device, config.run.memory
+    )
     plans = [
         Plan(spec, label, [job_of(spec, pair, asked) for pair in pairs], name, folder)
         for spec, label, name, folder in zip(specs, labels, names, earlier, strict=True)

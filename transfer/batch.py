@@ -14,10 +14,11 @@ from torch import Tensor
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.spec import BackboneSpec
 from nstkit.bars import say
-from nstkit.config import Device, RunSettings
+from nstkit.config import Device
 from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.hardware import choose_device, use_device
 from nstkit.interruption import Interruption, uninterrupted
+from nstkit.memory import free_memory_bytes
 from nstkit.pictures.read import read_picture
 from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run, open_run
@@ -27,7 +28,7 @@ from transfer.jobs.easel import Easel
 from transfer.jobs.job import Job
 from transfer.jobs.store import Store
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.painting.estimate import check_least_of, check_painting
+from transfer.painting.estimate import check_least_of, fit_memory, tiles_line
 from transfer.painting.loop import Painting, Step
 from transfer.painting.scene import Scene
 from transfer.pairs import Pair, largest_sizes, output_path, read_by_name
@@ -100,9 +101,10 @@ class PairPainter:
                     scene = self.easel.scene(job)
                     if self.reporter is not None:
                         self.reporter.begin(job.pair, scene)
-                    report = steps if self.reporter is None else self.reporter.step
-                    painting = self.easel.paint(job, ready, scene, report, keeps_interrupted=keeps)
-                judged = {} if panel is None else judge(panel, painting.image, scene)
+                    watch = (steps,) if self.reporter is None else (self.reporter.step, self.reporter.at_scale)
+                    painting = self.easel.paint(job, ready, scene, *watch, keeps_unfinished=keeps)
+                seen = scene.at((painting.image.shape[2], painting.image.shape[3]))
+                judged = {} if panel is None else judge(panel, painting.image, seen)
             except UserError as error:
                 return Outcome(error=str(error), notes=notes)
         line = judges_line(judged, panel) if panel is not None and judged else ""
@@ -153,7 +155,7 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         UserError: where nothing could be painted.
     """
     device = use_device(asked.run.device)
-    given, asked = asked, asked.changed(device=device.type)
+    given, asked = asked, asked.changed(device=device.type, memory=memory_of_each(asked, device))
     pairs = [job.pair for job in plans[0].jobs]
     candidates = gather_candidates(asked, pairs)
     painter = PairPainter(asked.resolved(), candidates, asked.run.device)
@@ -164,6 +166,7 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         overview = Overview(pairs, asked.resolved())
     build = partial(PairPainter, asked.resolved(), candidates, given.run.device)  # in other processes
     failed: dict[str, str] = {}
+    unused = 0  # networks that painted nothing
     with open_crew(build if asked.working.workers else lambda: painter, asked.working, given.run.device) as crew:
         for plan in plans:
             try:
@@ -172,10 +175,19 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
                 if len(plans) == 1:
                     raise
                 errors = {job.pair.name: str(error) for job in plan.jobs}
+                unused += 1
             failed |= {f"{plan.label} {name}": why for name, why in errors.items()}
-    if len(failed) == len(plans) * len(pairs):
+    if unused == len(plans):
         raise UserError(next(iter(failed.values())))
     return failed
+
+
+def memory_of_each(asked: TransferConfig, device: torch.device) -> float | None:
+    """Return the memory that each of several workers on this machine may fill [GiB]; None = what it finds free."""
+    workers, memory = asked.working.workers, asked.run.memory
+    if workers < 2 or asked.working.ray_address is not None or device.type != "cpu":
+        return memory
+    return max(0.1, free_memory_bytes(device, memory) / 2**30 / workers)
 
 
 def paint_network(
@@ -202,9 +214,9 @@ def paint_network(
     asked.check_taps(backbone)
     fitted = asked.changed(backbone=(plan.spec.text,)).resolved(backbone.patch_px)
     check_least_memory(backbone, pairs, fitted, device)
-    choice = painter.easel.ready(job).choice
+    choice = painter.easel.formatted(job).choice
     fitted = fitted.changed(**choice.settings)
-    check_memory(backbone, pairs, fitted, device)
+    fitted = fit_largest(backbone, pairs, fitted, device)
     is_here = not asked.working.workers
     if is_here:
         painter.panel(plan.spec)  # what is wrong with the judges ends the command before it begins
@@ -225,7 +237,7 @@ def paint_network(
             take_finished(reporter, run, plan, finished, asked.pictures.out)
         waiting = [job for job in plan.jobs if job.pair.name not in finished]
         errors = paint_pairs(waiting, reporter, crew, fitted, interruption)
-        if len(errors) == len(pairs):
+        if errors and not reporter.has_pictures:
             raise UserError(next(iter(errors.values())))
     return errors
 
@@ -261,8 +273,8 @@ def paint_pairs(
     """
     errors: dict[str, str] = {}
     try:
-        # Every worker computes in the format that was found here.
-        for position, outcome in crew.work([in_format(job, config.run) for job in jobs]):
+        # Every worker computes in the format and in the tiles that were found here.
+        for position, outcome in crew.work([as_found(job, config) for job in jobs]):
             pair = jobs[position].pair
             if isinstance(outcome, Lost):
                 outcome = Outcome(error=outcome.reason)
@@ -279,6 +291,8 @@ def paint_pairs(
             say(summary(path, painting, config))
             if outcome.line:
                 say(f"judged:  {outcome.line}")
+            if painting.unfinished is not None:
+                errors[pair.name] = f"saved as far as it was painted: {painting.unfinished}"
             if painting.is_interrupted or (interruption is not None and interruption.is_asked):
                 raise KeyboardInterrupt
     finally:
@@ -287,9 +301,16 @@ def paint_pairs(
     return errors
 
 
-def in_format(job: Job, run: RunSettings) -> Job:
-    """Return a job that is painted in the number format that these settings name."""
-    return replace(job, painting=job.painting.changed(precision=run.precision), memory_format=run.memory_format)
+def as_found(job: Job, config: TransferConfig) -> Job:
+    """Return a job that is painted in the number format, in the tiles and with the history that these settings name."""
+    optimization = config.optimization
+    painting = job.painting.changed(
+        precision=config.run.precision,
+        memory=config.run.memory,
+        tile=optimization.tile,
+        history=optimization.history,
+    )
+    return replace(job, painting=painting, memory_format=config.run.memory_format)
 
 
 def replay(reporter: Reporter, pair: Pair, steps: Sequence[Step]) -> None:
@@ -304,8 +325,8 @@ def check_least_memory(backbone: Backbone, pairs: list[Pair], config: TransferCo
     check_least_of(backbone, *largest_sizes(pairs, config.pictures.size), config.painting, device)
 
 
-def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
-    """Raise `UserError` where the largest of the pairs does not fit into the free memory, before any is painted.
+def fit_largest(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> TransferConfig:
+    """Return the settings with which the largest of the pairs fits into the free memory, and say where it is cut.
 
     Args:
         backbone: on the device.
@@ -313,7 +334,11 @@ def check_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, 
         config: resolved settings.
         device: where to paint.
     """
-    check_painting(*largest_sizes(pairs, config.pictures.size), backbone, config.painting, device)
+    sizes = largest_sizes(pairs, config.pictures.size)
+    fitted = fit_memory(*sizes, backbone, config.painting, device)
+    if line := tiles_line(*sizes, fitted):
+        print(f"memory:  {line}")
+    return config.changed(tile=fitted.optimization.tile, history=fitted.optimization.history)
 
 
 def summary(path: Path, painting: Painting, config: TransferConfig) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, is_inside
+from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, MEMORY_GIB, is_inside
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
@@ -227,6 +227,8 @@ class TransferRunSettings(RunSettings):
     resume: str | None = None
     """Folder of the run to continue: what is painted there is not painted again. auto means the newest unfinished run
     of the same command, or else a new one."""
+    memory: Annotated[float | None, MEMORY_GIB] = None
+    """Memory that the command may fill [GiB]; larger pictures are painted in tiles. None = what is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +264,11 @@ class TransferConfig(CommandConfig):
     def painting(self) -> PaintSettings:
         """The part that the painter needs."""
         return PaintSettings(
-            losses=self.losses, optimization=self.optimization, seed=self.run.seed, precision=self.run.precision
+            losses=self.losses,
+            optimization=self.optimization,
+            seed=self.run.seed,
+            precision=self.run.precision,
+            memory=self.run.memory,
         )
 
     def resolved(self, patch_px: int = 1) -> "TransferConfig":

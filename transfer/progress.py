@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 from PIL import Image
+from torch import Tensor
 
 from nstkit.pictures.save import save_animation
 from nstkit.pictures.tensors import shrink, to_picture
@@ -32,6 +33,10 @@ class Progress:
         if self._settings.animation is not None and is_frame_due(step.number, self._last):
             self._frames.append(to_picture(shrink(step.canvas, FRAME_PX)))
             self._last = step.number
+
+    def at_scale(self, image: Tensor) -> None:
+        """Write what a scale has come to into the file of the preview, which stays if a larger one is killed."""
+        self._run.save_picture(f"{self._name}-preview.png", image)
 
     def end(self, painting: Painting, texts: Mapping[str, str]) -> None:
         """Write the animation, which ends with the painting, and remove the preview, whose place it takes.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.bars import AnyBar, Seldom, open_bar
@@ -66,6 +67,11 @@ class Reporter:
         self._seldom = Seldom()
         self._bar: AnyBar | None = None
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is any picture so far."""
+        return bool(self._rows)
+
     def begin(self, pair: Pair, scene: Scene | None = None) -> None:
         """Begin with a pair; a single one's two pictures are shown, and its evaluations counted."""
         self._prefix = prefix_of(pair, self._pairs)
@@ -103,10 +109,14 @@ class Reporter:
         if self._interruption is not None and self._interruption.is_asked:
             raise KeyboardInterrupt
 
+    def at_scale(self, image: Tensor) -> None:
+        """Keep what a scale has come to: a larger one may be more than the memory holds."""
+        self._progress.at_scale(image)
+
     def end(self, job: Job, painting: Painting, judged: Mapping[str, float]) -> Path:
         """Save a painting with its settings inside; return the picture's path.
 
-        One that was interrupted is not known again as that of its job.
+        One that was interrupted, or is smaller than it should be, is not known again as that of its job.
         """
         pair = job.pair
         about = {
@@ -118,7 +128,8 @@ class Reporter:
             "time_s": round(painting.time_s, 3),
         }
         store = Store(self._run.folder / "images")
-        path = store.keep(pair.name, "" if painting.is_interrupted else job.key, about, painting.image)
+        is_whole = not painting.is_interrupted and painting.unfinished is None
+        path = store.keep(pair.name, job.key if is_whole else "", about, painting.image)
         texts = read_texts(path)
         self._progress.end(painting, texts)
         out = self._config.pictures.out

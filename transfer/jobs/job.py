@@ -54,6 +54,7 @@ class Job:
         that timm or torchvision have fetched, and the machine, on which the last bits depend.
         """
         settings = as_plain(self.painting.resolved(self.pair.mode, self.size_px))
+        del settings["memory"], settings["tile"]  # in tiles it is the same picture
         if self.pair.start is not None:
             del settings["init"]  # the name of a file
         swaps = [(taps, weights_digest(path_of(donor)) or donor) for taps, donor in self._swaps]

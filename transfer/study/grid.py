@@ -29,7 +29,6 @@ from transfer.jobs.easel import Easel
 from transfer.jobs.job import Job
 from transfer.jobs.store import JOB, Store
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.painting.estimate import check_painting
 from transfer.painting.loop import Painting, Step
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
@@ -126,8 +125,6 @@ class Painter:
                 ready = self._easel.ready(cell)
                 row |= ready.choice.settings
                 row["style_weight"] = ready.settings.losses.style_weight
-                sizes = cell.pair.sizes(cell.size_px)
-                check_painting(*sizes, ready.backbone, ready.settings, self._easel.device)
                 scene = self._easel.scene(cell)  # only now: it may be what does not fit
                 cost_of = build_cost(ready.backbone, scene)
                 trace: list[tuple[int, float, float]] = []
