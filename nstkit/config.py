@@ -71,7 +71,7 @@ class CommandConfig(Settings):
 
 ABOUT_THE_CALL = (  # these say how it was called, not what was computed
     *("config", "print_config", "quiet", "debug"),
-    *("memory", "workers", "threads", "ray_address"),
+    *("memory", "workers", "threads", "ray_address", "batch"),
 )
 ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds beside the settings
 

@@ -2,146 +2,36 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
-from nstkit.backbones.spec import BackboneSpec
 from nstkit.bars import say
-from nstkit.config import Device
-from nstkit.errors import UserError, printable, too_little_memory
-from nstkit.hardware import choose_device, use_device
+from nstkit.errors import UserError, printable
+from nstkit.hardware import use_device
 from nstkit.interruption import Interruption, uninterrupted
 from nstkit.memory import free_memory_bytes
 from nstkit.pictures.read import read_picture
-from nstkit.pictures.tensors import shrink, to_tensor
 from nstkit.runs import Run, open_run
 from transfer.config import TransferConfig
-from transfer.jobs.crew import Crew, Lost, open_crew
-from transfer.jobs.easel import Easel
+from transfer.jobs.crew import open_crew
 from transfer.jobs.job import Job
 from transfer.jobs.store import Store
-from transfer.judges.panel import JUDGE_PX, Panel, load_panel
+from transfer.jobs.work import Crew, Lost
 from transfer.painting.estimate import check_least_of, fit_memory, tiles_line
-from transfer.painting.loop import Painting, Step
-from transfer.painting.scene import Scene
-from transfer.pairs import Pair, largest_sizes, output_path, read_by_name
-from transfer.progress import FRAME_PX, is_frame_due
-from transfer.report import Reporter, judges_line, snapshots
+from transfer.painting.loop import Painting
+from transfer.pairs import Pair, largest_sizes, output_path
+from transfer.report import Reporter
 from transfer.resume import COMMAND, Plan, belongs_to, read_curves
+from transfer.worker import Outcome, PairPainter, gather_candidates
 
 if TYPE_CHECKING:
     from transfer.overview import Overview
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What a judge could take a picture for: pictures at the size at which networks look at them, by name."""
-
-    styles: Mapping[str, Tensor]
-    contents: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a job, in whatever process.
-
-    Attributes:
-        painting: None where it could not be painted.
-        judged: the judges' values.
-        line: about the judges, for the screen; may be empty.
-        error: why it could not be painted.
-        steps: of which nobody was told while it was painted, their canvases small, or empty where none is shown.
-        notes: warnings of another process.
-    """
-
-    painting: Painting | None = None
-    judged: Mapping[str, float] = field(default_factory=dict)
-    line: str = ""
-    error: str = ""
-    steps: Sequence[Step] = ()
-    notes: Sequence[str] = ()
-
-
-class PairPainter:
-    """Paints jobs and judges them; keeps the last network and its judges.
-
-    Attributes:
-        easel: where it paints.
-        reporter: is told of each step; None = the steps come with the outcome.
-    """
-
-    def __init__(self, config: TransferConfig, candidates: Candidates, device: Device) -> None:
-        self._config, self._candidates = config, candidates
-        self.easel = Easel(choose_device(device))
-        self.reporter: Reporter | None = None
-        self._panel: tuple[BackboneSpec, Panel | None] | None = None
-
-    def panel(self, painter: BackboneSpec) -> Panel | None:
-        """Return who judges what a network paints; None for nobody."""
-        if self._panel is None or self._panel[0] != painter:
-            self._panel = None
-            self._panel = (painter, load_judges(self._config, painter, self._candidates, self.easel.device))
-        return self._panel[1]
-
-    def __call__(self, job: Job) -> Outcome:
-        """Return what came of a job; raise `UserError` where its network or the judges cannot be had."""
-        ready, panel = self.easel.ready(job), self.panel(job.spec)
-        steps = Recorder(self._config)
-        keeps = self.reporter is not None
-        with noted(not keeps) as notes:
-            try:
-                with too_little_memory(f"too little memory for {job.size_px} px. Give a smaller --size or network."):
-                    scene = self.easel.scene(job)
-                    if self.reporter is not None:
-                        self.reporter.begin(job.pair, scene)
-                    watch = (steps,) if self.reporter is None else (self.reporter.step, self.reporter.at_scale)
-                    painting = self.easel.paint(job, ready, scene, *watch, keeps_unfinished=keeps)
-                seen = scene.at((painting.image.shape[2], painting.image.shape[3]))
-                judged = {} if panel is None else judge(panel, painting.image, seen)
-            except UserError as error:
-                return Outcome(error=str(error), notes=notes)
-        line = judges_line(judged, panel) if panel is not None and judged else ""
-        painting = replace(painting, image=painting.image.cpu())
-        return Outcome(painting, judged, line, steps=steps.steps, notes=notes)
-
-
-class Recorder:
-    """Keeps the steps of a painting for a reporter that is told of them later."""
-
-    def __init__(self, config: TransferConfig) -> None:
-        self._snapshots = snapshots(config.optimization.steps)
-        self._is_film, self._last_frame = config.output.animation is not None, 0
-        self.steps: list[Step] = []
-
-    def __call__(self, step: Step) -> None:
-        """Keep one, its canvas as small as it is shown, or empty."""
-        is_frame = self._is_film and is_frame_due(step.number, self._last_frame)
-        self._last_frame = step.number if is_frame else self._last_frame
-        is_seen = is_frame or step.number in self._snapshots
-        canvas = shrink(step.canvas, FRAME_PX).cpu().clone() if is_seen else step.canvas.new_empty(1, 3, 0, 0)
-        self.steps.append(replace(step, canvas=canvas))
-
-
-@contextlib.contextmanager
-def noted(is_on: bool) -> Iterator[list[str]]:
-    """Collect warnings instead of showing them, where that is on."""
-    if not is_on:
-        yield []
-        return
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield notes
-        finally:
-            notes += [str(warning.message) for warning in caught if not issubclass(warning.category, RuntimeWarning)]
 
 
 def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
@@ -193,7 +83,7 @@ def memory_of_each(asked: TransferConfig, device: torch.device) -> float | None:
 def paint_network(
     plan: Plan,
     painter: PairPainter,
-    crew: Crew[Job, Outcome],
+    crew: Crew[list[Job], list[Outcome]],
     given: TransferConfig,
     asked: TransferConfig,
     overview: "Overview | None",
@@ -258,7 +148,7 @@ def take_finished(
 def paint_pairs(
     jobs: Sequence[Job],
     reporter: Reporter,
-    crew: Crew[Job, Outcome],
+    crew: Crew[list[Job], list[Outcome]],
     config: TransferConfig,
     interruption: Interruption | None,
 ) -> dict[str, str]:
@@ -272,33 +162,51 @@ def paint_pairs(
         interruption: is asked after each picture; None = a signal ends the work at once.
     """
     errors: dict[str, str] = {}
+    groups = in_groups(jobs, config)
     try:
         # Every worker computes in the format and in the tiles that were found here.
-        for position, outcome in crew.work([as_found(job, config) for job in jobs]):
-            pair = jobs[position].pair
-            if isinstance(outcome, Lost):
-                outcome = Outcome(error=outcome.reason)
-            for note in outcome.notes:
-                warnings.warn(note, stacklevel=2)
-            painting = outcome.painting
-            if painting is None:
-                errors[pair.name] = outcome.error
-                continue
-            with uninterrupted():
-                if outcome.steps:
-                    replay(reporter, pair, outcome.steps)
-                path = reporter.end(jobs[position], painting, outcome.judged)
-            say(summary(path, painting, config))
-            if outcome.line:
-                say(f"judged:  {outcome.line}")
-            if painting.unfinished is not None:
-                errors[pair.name] = f"saved as far as it was painted: {painting.unfinished}"
-            if painting.is_interrupted or (interruption is not None and interruption.is_asked):
+        for position, outcomes in crew.work([[as_found(job, config) for job in group] for group in groups]):
+            if isinstance(outcomes, Lost):
+                outcomes = [Outcome(error=outcomes.reason)] * len(groups[position])
+            for job, outcome in zip(groups[position], outcomes, strict=True):
+                for note in outcome.notes:
+                    warnings.warn(note, stacklevel=2)
+                if outcome.painting is None:
+                    errors[job.pair.name] = outcome.error
+                    continue
+                take(reporter, job, outcome, outcome.painting, config)
+                if outcome.painting.unfinished is not None:
+                    errors[job.pair.name] = f"saved as far as it was painted: {outcome.painting.unfinished}"
+            is_cut = any(outcome.painting is not None and outcome.painting.is_interrupted for outcome in outcomes)
+            if is_cut or (interruption is not None and interruption.is_asked):
                 raise KeyboardInterrupt
     finally:
         with uninterrupted():
             reporter.close()
     return errors
+
+
+def take(reporter: Reporter, job: Job, outcome: Outcome, painting: Painting, config: TransferConfig) -> None:
+    """Save what came of a job, and say it."""
+    with uninterrupted():
+        if outcome.steps:
+            reporter.begin(job.pair)
+            for step in outcome.steps:
+                reporter.log(step)
+        path = reporter.end(job, painting, outcome.judged)
+    say(summary(path, painting, config))
+    if outcome.line:
+        say(f"judged:  {outcome.line}")
+
+
+def in_groups(jobs: Sequence[Job], config: TransferConfig) -> list[list[Job]]:
+    """Return jobs in groups that are painted at one time: those whose canvases have one size, `--batch` at most."""
+    count = config.working.batch
+    alike: dict[object, list[Job]] = {}
+    for number, job in enumerate(jobs):
+        content, styles = job.pair.sizes(job.size_px)
+        alike.setdefault(content or styles[0] if count > 1 else number, []).append(job)
+    return [group[first : first + count] for group in alike.values() for first in range(0, len(group), count)]
 
 
 def as_found(job: Job, config: TransferConfig) -> Job:
@@ -311,13 +219,6 @@ def as_found(job: Job, config: TransferConfig) -> Job:
         history=optimization.history,
     )
     return replace(job, painting=painting, memory_format=config.run.memory_format)
-
-
-def replay(reporter: Reporter, pair: Pair, steps: Sequence[Step]) -> None:
-    """Tell a reporter of the steps of a pair that was painted elsewhere."""
-    reporter.begin(pair)
-    for step in steps:
-        reporter.step(step)
 
 
 def check_least_memory(backbone: Backbone, pairs: list[Pair], config: TransferConfig, device: torch.device) -> None:
@@ -346,58 +247,3 @@ def summary(path: Path, painting: Painting, config: TransferConfig) -> str:
     kind = "content" if config.pictures.mode == "content" else "style"
     cut = f"  interrupted at {painting.number} of {config.optimization.steps}" if painting.is_interrupted else ""
     return f"{printable(path)}  {kind} loss {painting.scalars[f'loss/{kind}']:.3g}  {painting.time_s:.1f} s{cut}"
-
-
-def gather_candidates(config: TransferConfig, pairs: Sequence[Pair]) -> Candidates:
-    """Return all pictures of the command that a judge could take a picture for, and those of `--judge-style`.
-
-    They are kept at the size at which networks look at them: as numbers, hundreds at the painter's size would fill the
-    memory.
-    """
-    judging, size_px = config.judging, config.pictures.size
-    if not is_judged(config):
-        return Candidates({}, {})
-    styles = {**read_by_name(judging.judge_style, size_px)}
-    styles |= {pair.style_name: pair.style for pair in pairs if pair.style is not None}
-    contents = {pair.content_name: pair.content for pair in pairs if pair.content is not None}
-    return Candidates(
-        {name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in styles.items()},
-        {name: shrink(to_tensor(picture, size_px), JUDGE_PX) for name, picture in contents.items()},
-    )
-
-
-def is_judged(config: TransferConfig) -> bool:
-    """Return whether anybody judges."""
-    return config.judging.judge != ("none",) and config.pictures.mode == "transfer"
-
-
-def load_judges(
-    config: TransferConfig, painter: BackboneSpec, candidates: Candidates, device: torch.device
-) -> Panel | None:
-    """Return the judges of what `painter` paints, itself never among them; None for `--judge none`."""
-    if not is_judged(config):
-        return None
-    panel = load_panel(
-        config.judging.judge,
-        painter=painter,
-        device=device,
-        styles=candidates.styles,
-        contents=candidates.contents,
-    )
-    for line in (", ".join(eye.label for eye in panel.eyes), *panel.notes):
-        print(f"judges:  {line}")
-    return panel
-
-
-def judge(panel: Panel, picture: torch.Tensor, scene: Scene) -> dict[str, float]:
-    """Return the judges' values; none where they are interrupted, or the picture is too narrow or lacks an original."""
-    if scene.content is None or scene.style is None:
-        return {}
-    try:
-        with too_little_memory("too little memory"):
-            return panel.judge(picture, scene.content, scene.style)
-    except KeyboardInterrupt:  # the painting is finished and not yet saved
-        return {}
-    except (ValueError, UserError) as error:
-        warnings.warn(f"not judged: {error}", stacklevel=2)
-        return {}

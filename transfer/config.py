@@ -219,6 +219,15 @@ class WorkerSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransferWorkerSettings(WorkerSettings):
+    """Who works on a list of pictures: this process, or others, on this machine or on a cluster."""
+
+    batch: Annotated[int, Interval(ge=1, le=1000)] = 1
+    """Pictures of one size that are painted at one time, each with an optimizer of its own: the network sees their
+    canvases in one pass, which pays for small ones, most of all on a GPU. The pictures differ by rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferRunSettings(RunSettings):
     """How the command is run, where it computes and where its results go."""
 
@@ -244,7 +253,7 @@ class TransferConfig(CommandConfig):
     optimization: OptimizationSettings = OptimizationSettings()
     judging: JudgingSettings = JudgingSettings()
     output: OutputSettings = OutputSettings()
-    working: WorkerSettings = WorkerSettings()
+    working: TransferWorkerSettings = TransferWorkerSettings()
     run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:

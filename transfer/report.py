@@ -94,6 +94,12 @@ class Reporter:
 
     def step(self, step: Step) -> None:
         """Take one evaluation of the loss; raise `KeyboardInterrupt` behind it if an end was asked for."""
+        self.log(step)
+        if self._interruption is not None and self._interruption.is_asked:
+            raise KeyboardInterrupt
+
+    def log(self, step: Step) -> None:
+        """Take one evaluation of the loss, which may be long past."""
         self._run.log(step.number, {f"{self._prefix}{tag}": value for tag, value in step.scalars.items()})
         if step.number in self._snapshots:
             self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
@@ -106,8 +112,6 @@ class Reporter:
             place = "" if is_single else f"{self._prefix}{step.number}/{self._total or '?'} "
             self._bar.set_postfix_str(f"{place}{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
             self._bar.update(1 if is_single else 0)
-        if self._interruption is not None and self._interruption.is_asked:
-            raise KeyboardInterrupt
 
     def at_scale(self, image: Tensor) -> None:
         """Keep what a scale has come to: a larger one may be more than the memory holds."""

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nstkit.interruption import ENDS
-from transfer import batch, report
+from transfer import report, worker
 from transfer.__main__ import main
 from transfer.judges.panel import Panel
 
@@ -81,7 +81,7 @@ def test_signal_while_judging_saves_the_painting_and_ends(
         return {}
 
     nobody = Panel(cpu)
-    monkeypatch.setattr(batch, "load_judges", lambda *_: nobody)
+    monkeypatch.setattr(worker, "load_judges", lambda *_: nobody)
     monkeypatch.setattr(Panel, "judge", judge)
     words = ("--backbone", checkpoint, "--content", pictures / "content", "--style", pictures / "style", *QUICK)
     try:

@@ -5,6 +5,7 @@ import json
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 
 from nstkit.pictures.read import read_picture
@@ -194,3 +195,18 @@ def test_run_that_cannot_be_continued_is_one_line(given, message, words, tmp_pat
     assert message in error
     assert error.count("\n") == 1
     assert sorted(run.rglob("*")) == before
+
+
+def test_pictures_painted_at_one_time_go_on_like_others(words, tmp_path, call_command, painted):
+    assert call_command(main, *words, "--run-name", "one") == 0
+    assert call_command(main, *words, "--run-name", "a", "--batch", "3") == 0
+    one, together = (tmp_path / "runs" / "transfer" / name for name in ("one", "a"))
+    assert [path.name for path in sorted((together / "images").iterdir())] == [f"{name}.png" for name in PAIRS]
+    for name, pixels in pixels_of(one).items():
+        other = np.frombuffer(pixels_of(together)[name], np.uint8).astype(int)
+        assert np.abs(other - np.frombuffer(pixels, np.uint8)).max() <= 2
+    assert len(lines_of(together)) == len(lines_of(one))
+    (together / "images" / "boat-waves.png").unlink()
+    painted.clear()
+    assert call_command(main, *words, "--run-name", "a", "--resume", "auto") == 0
+    assert painted == ["boat-waves"]

@@ -13,7 +13,7 @@ from nstkit.config import Device
 from nstkit.cores import cores
 from nstkit.errors import UserError, first_line
 from transfer.config import WorkerSettings
-from transfer.jobs.crew import Lost, Outcome, Task
+from transfer.jobs.work import Lost, Outcome, Task
 
 INSTALL = "pip install 'nstkit[grid]'"
 TRIES = 3  # of a task whose process ends without a word
@@ -48,7 +48,7 @@ class Cluster(Generic[Task, Outcome]):
         self._idle: list[Any] = []
 
     def work(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome | Lost]]:
-        """Yield what came of each task as it is ready; see `transfer.jobs.crew.Crew.work`."""
+        """Yield what came of each task as it is ready; see `transfer.jobs.work.Crew.work`."""
         lost = (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
         waiting, tries = deque(range(len(tasks))), [0] * len(tasks)
         at_work: dict[Any, tuple[Any, int]] = {}

@@ -9,35 +9,13 @@ its own. Outcomes come as they are ready, each to the one process that writes.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic
 
 from nstkit.config import Device
 from transfer.config import WorkerSettings
-
-Task = TypeVar("Task")
-Outcome = TypeVar("Outcome")
-Given = TypeVar("Given", contravariant=True)
-Made = TypeVar("Made", covariant=True)
-
-
-@runtime_checkable
-class Crew(Protocol, Generic[Given, Made]):
-    """Works on lists of tasks."""
-
-    def work(self, tasks: Sequence[Given]) -> Iterator[tuple[int, "Made | Lost"]]:
-        """Yield the place of each task in the list and what came of it, in whatever order they are ready.
-
-        Whatever a task raises is raised here.
-        """
-        ...
-
-
-class Lost:
-    """The outcome of a task whose process ended again and again, as the system does where memory runs out."""
-
-    def __init__(self, tries: int) -> None:
-        self.reason = f"the process that painted it ended without a word, {tries} times; too little memory?"
+from transfer.jobs.cluster import open_cluster
+from transfer.jobs.work import Crew, Lost, Outcome, Task
 
 
 class Alone(Generic[Task, Outcome]):
@@ -69,7 +47,5 @@ def open_crew(
     if settings.workers == 0:
         yield Alone(build())
         return
-    from transfer.jobs.cluster import open_cluster
-
     with open_cluster(build, settings, device) as crew:
         yield crew

@@ -1,6 +1,6 @@
 """Where jobs are painted: it keeps the last network, laid out in the number format that suits it here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.prepare import load_backbone
+from nstkit.errors import UserError
 from nstkit.formats import Choice
 from nstkit.hardware import seed_everything
 from transfer.jobs.job import Job
@@ -16,6 +17,7 @@ from transfer.painting.format import fit_format
 from transfer.painting.loop import Painting, Step, paint
 from transfer.painting.scene import Scene
 from transfer.painting.settings import PaintSettings
+from transfer.painting.together import paint_together
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,14 @@ class Easel:
         """Return the painting of a job, the same whatever was painted before; see `transfer.painting.loop.paint`."""
         seed_everything(job.painting.seed)
         return paint(scene, ready.backbone, ready.settings, report, at_scale, keeps_unfinished=keeps_unfinished)
+
+    def paint_together(
+        self,
+        jobs: Sequence[Job],
+        ready: Sequence[Ready],
+        scenes: Sequence[Scene],
+        reports: Sequence[Callable[[Step], None]],
+    ) -> list[Painting | UserError]:
+        """Return the paintings of jobs of one network; see `transfer.painting.together`."""
+        seed_everything(jobs[0].painting.seed)
+        return paint_together(scenes, ready[0].backbone, [each.settings for each in ready], reports)

@@ -48,11 +48,11 @@ class Lens:
         self.smoothed = smoothed_taps(settings.smoothing, backbone, taps, settings.smoothing_taps)
         self._scales = channel_scales(backbone, taps, precision) if settings.gauge == "canonical" else {}
 
-    def features(self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "1 _ _ _"]]:
-        """Return the features of a picture, as the losses compare them, by tap.
+    def features(self, image: Float[Tensor, "b 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
+        """Return the features of pictures of one size, as the losses compare them, by tap.
 
         Args:
-            image: sRGB in [0, 1].
+            image: one or several of a size, sRGB in [0, 1].
             taps: their names.
         """
         return {
@@ -60,7 +60,7 @@ class Lens:
             for tap, maps in self.unsmoothed(image, taps).items()
         }
 
-    def unsmoothed(self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "1 _ _ _"]]:
+    def unsmoothed(self, image: Float[Tensor, "b 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
         """Return the features before smoothing; see `features`."""
         with autocast(image.device, self._precision):
             features = self.backbone.features(image, taps)

@@ -3,7 +3,7 @@
 import random
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -65,6 +65,38 @@ class Painting:
     facts: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Ask:
+    """What the loop wants to know next: the losses of a canvas, and their gradient.
+
+    Attributes:
+        objective: that tells them.
+        image: of the canvas.
+        parameters: that the gradient is of.
+        shift: [px] by which the canvas is rolled.
+    """
+
+    objective: Objective
+    image: Float[Tensor, "1 3 h w"]
+    parameters: Tensor
+    shift: tuple[int, int] = (0, 0)
+
+    @property
+    def company(self) -> object | None:
+        """What is equal for those that the network may answer together; None for one that is answered alone."""
+        return None if any(self.shift) else self.objective.company
+
+    def answer(self) -> "Answer":
+        """Return the losses by tag, and the gradient of the total."""
+        losses = self.objective(self.image, self.shift)
+        (gradient,) = torch.autograd.grad(losses["loss/total"], self.parameters)
+        return as_numbers(losses), gradient
+
+
+Answer = tuple[dict[str, float], Tensor]
+Work = Generator[Ask, Answer, "Painting"]
+
+
 @torch.inference_mode(False)
 @torch.enable_grad()  # whatever the caller has switched off
 def paint(
@@ -95,6 +127,31 @@ def paint(
         UserError: when the loss is not finite, no tap of the network carries anything, or memory is too small.
         NoTiles: where tiles are asked for and would paint another picture.
     """
+    work = painting(scene, backbone, settings, report, at_scale, keeps_unfinished=keeps_unfinished, tiling=tiling)
+    try:
+        ask = next(work)
+        while True:
+            try:
+                answer = ask.answer()
+            except BaseException as error:  # it is the loop that knows what was painted so far
+                ask = work.throw(error)
+            else:
+                ask = work.send(answer)
+    except StopIteration as end:
+        return end.value
+
+
+def painting(
+    scene: Scene,
+    backbone: Backbone,
+    settings: PaintSettings,
+    report: Callable[[Step], None] = lambda step: None,
+    at_scale: Callable[[Tensor], None] = lambda image: None,
+    *,
+    keeps_unfinished: bool = False,
+    tiling: Tiling | None = None,
+) -> Work:
+    """Yield what has to be known of the canvas, be sent it, and return the painting; see `paint`."""
     started = time.perf_counter()
     scene, finish = recolour(scene, settings.losses.color)
     backbone = settled(backbone, scene.pictures)
@@ -125,7 +182,7 @@ def paint(
             objective = Objective(backbone, small, settings.losses, settings.precision, tiling)
             canvas = build_canvas(settings.optimization.canvas, first, settings.optimization.pixel_range)
             optimizer = build_optimizer(settings.optimization, canvas, optimizer)
-            _optimize(small, objective, canvas, optimizer, settings, scale, kept, started, show)
+            yield from _optimize(small, objective, canvas, optimizer, settings, scale, kept, started, show)
         except KeyboardInterrupt:
             if kept.seen == 0 or not keeps_unfinished:
                 raise
@@ -158,7 +215,7 @@ def paint(
             whole = with_start(scene, settings)[0]
             objective = Objective(backbone, whole, settings.losses, settings.precision, tiling)
         with torch.no_grad():
-            scalars = _as_numbers(objective(image))
+            scalars = as_numbers(objective(image))
     if is_stuck and not is_interrupted:
         warnings.warn("no canvas was better than the first, so that is the result. Try another --lr.", stacklevel=2)
     time_s = time.perf_counter() - started
@@ -196,15 +253,13 @@ def _optimize(
     kept: Kept,
     started: float,
     report: Callable[[Step], None],
-) -> None:
+) -> Generator[Ask, Answer, None]:
     """Evaluate and move the canvas until the scale's steps or seconds are spent, or it no longer gets better."""
     shifts, jitter = random.Random(settings.seed), known(settings.optimization.jitter)
     while kept.seen < scale.last_step and time.perf_counter() - started < scale.seconds:
         image = scene.over_photograph(canvas.image())
         shift = (shifts.randint(-jitter, jitter), shifts.randint(-jitter, jitter))
-        losses = objective(image, shift)
-        (gradient,) = torch.autograd.grad(losses["loss/total"], canvas.parameters)
-        scalars = _as_numbers(losses)
+        scalars, gradient = yield Ask(objective, image, canvas.parameters, shift)
         kept.take(image.detach(), scalars)
         report(Step(kept.seen, scalars, image.detach(), time.perf_counter() - started))
         if kept.is_converged(settings.optimization.tolerance):
@@ -212,7 +267,7 @@ def _optimize(
         optimizer.update(scalars["loss/total"], gradient)
 
 
-def _as_numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+def as_numbers(losses: dict[str, Tensor]) -> dict[str, float]:
     """Return the losses as numbers, with one wait for the device."""
     values = torch.stack([loss.detach().float() for loss in losses.values()])
     return dict(zip(losses, values.tolist(), strict=True))

@@ -15,7 +15,14 @@ from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import warn_of_unused
-from transfer.config import JudgingSettings, OutputSettings, TransferConfig, TransferRunSettings, WorkerSettings
+from transfer.config import (
+    JudgingSettings,
+    OutputSettings,
+    TransferConfig,
+    TransferRunSettings,
+    TransferWorkerSettings,
+    WorkerSettings,
+)
 from transfer.presets import PRESETS
 
 Pairing = Literal["all", "matched"]
@@ -119,7 +126,7 @@ RESERVED = (  # settings of `python -m transfer` that are the study's own busine
     *("backbone", "content", "style", "out", "size", "rows", "crop_rim", "mode", "list_taps", "arch"),
     *JudgingSettings().flat(),
     *OutputSettings().flat(),
-    *WorkerSettings().flat(),
+    *TransferWorkerSettings().flat(),
     *(name for name in TransferRunSettings().flat() if name != "preset"),
 )
 

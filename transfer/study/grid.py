@@ -24,10 +24,11 @@ from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
-from transfer.jobs.crew import Lost, open_crew
+from transfer.jobs.crew import open_crew
 from transfer.jobs.easel import Easel
 from transfer.jobs.job import Job
 from transfer.jobs.store import JOB, Store
+from transfer.jobs.work import Lost
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
 from transfer.painting.loop import Painting, Step
 from transfer.painting.losses.objective import Objective

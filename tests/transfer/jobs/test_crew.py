@@ -9,7 +9,8 @@ import pytest
 from nstkit.errors import UserError
 from transfer.config import WorkerSettings
 from transfer.jobs.cluster import connect
-from transfer.jobs.crew import Lost, open_crew
+from transfer.jobs.crew import open_crew
+from transfer.jobs.work import Lost
 
 
 class Doubler:

@@ -70,6 +70,7 @@ class Look:
         taps: Iterable[str],
         tiling: Tiling | None = None,
         beside: tuple[Float[Tensor, "1 3 h w"], list[str]] | None = None,
+        seen: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Look at a picture, or at its tiles when something is asked.
 
@@ -79,13 +80,14 @@ class Look:
             taps: that may be asked of.
             tiling: how a large picture is cut; None = not at all.
             beside: a second picture of the same size and its taps, which is seen at the same places without gradients.
+            seen: the features of the whole picture by tap, where they were computed together with others'.
         """
         self._lens, self._picture, self._taps, self._beside = lens, picture, list(taps), beside
         self._size = (picture.shape[2], picture.shape[3])
         self._tiles = cut_into_tiles(self._size, tiling)
         self.is_whole = self._tiles[0].is_whole
         if self.is_whole:
-            features = lens.features(picture, self._taps)
+            features = lens.features(picture, self._taps) if seen is None else seen
             self.sizes = {tap: (maps.shape[2], maps.shape[3]) for tap, maps in features.items()}
             self._whole = View(features, self.sizes, {} if beside is None else self._unmoved(*beside))
         else:

@@ -1,6 +1,6 @@
 """How far a canvas is from one scene, as one network sees it: features computed once, weight x term added up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -23,6 +23,8 @@ from transfer.painting.settings import LossSettings
 from transfer.painting.tiles import Tiling
 
 Beside = tuple[Tensor, list[str]] | None
+Seen = Mapping[int, Mapping[str, Tensor]]
+"""Features of a canvas by octave and tap."""
 SMALLEST_OCTAVE_PX = 48  # shorter side below which no further octave is taken
 
 
@@ -100,11 +102,18 @@ class Objective:
         for term in self.terms:
             term.parts += term.prepare(targets)
 
-    def _look(self, picture: Tensor, octave: int, taps: list[str], beside: Beside = None) -> Look:
+    def _look(
+        self,
+        picture: Tensor,
+        octave: int,
+        taps: list[str],
+        beside: Beside = None,
+        seen: Mapping[str, Tensor] | None = None,
+    ) -> Look:
         """Return the network's look at a picture, halved as often as the octave says, and at one beside it."""
         if beside is not None:
             beside = (halved(beside[0], octave), beside[1])
-        return Look(self._lens, halved(picture, octave), taps, self._tiling, beside)
+        return Look(self._lens, halved(picture, octave), taps, self._tiling, beside, seen)
 
     def _measure_peaks(self) -> None:
         smoothed, style = list(self._lens.smoothed), self._scene.style
@@ -118,7 +127,7 @@ class Objective:
     def _equalize(self, terms: list[Term], start: Tensor) -> None:
         """Weigh the parts so that at `start` their losses are 1, or their gradients have the L1 norm of the mean."""
         image = start.detach().clone().requires_grad_(True)
-        losses = self._losses(image, (0, 0))
+        losses = self._losses(image, (0, 0), {})
         for term in terms:
             sizes = []
             for part in term.parts:
@@ -134,15 +143,16 @@ class Objective:
             ]
 
     def __call__(
-        self, image: Float[Tensor, "1 3 h w"], shift: tuple[int, int] = (0, 0)
+        self, image: Float[Tensor, "1 3 h w"], shift: tuple[int, int] = (0, 0), seen: Seen | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """Return the weighted `loss/total` and its unweighted parts by tag, such as `loss/style/relu1_1`.
 
         Args:
             image: in [0, 1], of the content picture's size.
             shift: [px] down and to the right by which the picture, and the content with it, is rolled first.
+            seen: the picture's features, where they were computed together with others'; see `features_together`.
         """
-        of_parts = self._losses(image, shift)
+        of_parts = self._losses(image, shift, seen or {})
         total = image.new_zeros(())
         losses: dict[str, Tensor] = {}
         for term in self.terms:
@@ -152,7 +162,7 @@ class Objective:
             total = total + term.weight * of_term
         return {"loss/total": total, **losses}
 
-    def _losses(self, image: Tensor, shift: tuple[int, int]) -> dict[str, Tensor]:
+    def _losses(self, image: Tensor, shift: tuple[int, int], seen: Seen) -> dict[str, Tensor]:
         """Return the loss of every part by tag; the features of each octave are computed once for all terms."""
         rolled, content = image, None
         if any(shift):  # the content's features move with the picture, but not by whole positions
@@ -162,7 +172,7 @@ class Objective:
         movable = self._places([term for term in self.terms if term.compares_with == "content"])
         for octave, taps in self._places(self.terms).items():
             beside = None if content is None or octave not in movable else (content, movable[octave])
-            look = self._look(rolled, octave, taps, beside)
+            look = self._look(rolled, octave, taps, beside, seen.get(octave))
             asked = [
                 (term, part)
                 for term in self.terms
@@ -176,6 +186,25 @@ class Objective:
                 losses |= {part.tag: term.loss(part, answers[part.tag]) for term, part in asked}
         return losses
 
+    @property
+    def company(self) -> object | None:
+        """What is equal for objectives whose canvases the network may see together; None for one that wants its own."""
+        if self._tiling is not None:
+            return None
+        taps = tuple((octave, *names) for octave, names in self._places(self.terms).items())
+        return id(self._lens.backbone), taps, self._scene.size
+
+    def features_together(self, images: Float[Tensor, "b 3 h w"]) -> list[Seen]:
+        """Return what the network sees of each of several canvases, computed in one pass: by octave and tap."""
+        passes = {
+            octave: self._lens.features(halved(images, octave), taps)
+            for octave, taps in self._places(self.terms).items()
+        }
+        return [
+            {octave: {tap: maps[n : n + 1] for tap, maps in seen.items()} for octave, seen in passes.items()}
+            for n in range(len(images))
+        ]
+
     @staticmethod
     def _places(terms: list[Term]) -> dict[int, list[str]]:
         """Return the taps of the terms' parts by octave."""
@@ -185,7 +214,7 @@ class Objective:
         return {octave: list(places[octave]) for octave in sorted(places)}
 
 
-def halved(picture: Float[Tensor, "1 3 h w"], times: int) -> Float[Tensor, "1 3 h2 w2"]:
+def halved(picture: Float[Tensor, "b 3 h w"], times: int) -> Float[Tensor, "b 3 h2 w2"]:
     """Return the means of squares of 2 x 2 pixels, so many times."""
     return functional.avg_pool2d(picture, 2**times) if times else picture
 
