@@ -44,7 +44,7 @@ def crossed_bootstrap(
     draws = [random.multinomial(size, np.full(size, 1 / size), replicates) for size in sizes]
     values = np.array([statistic([draw[k] for draw in draws]) for k in range(replicates)])
     known = values[np.isfinite(values)]
-    failed = 1 - len(known) / replicates
+    failed = (replicates - len(known)) / replicates
     if not len(known):
         return Interval(float("nan"), float("nan"), failed)
     low, high = np.quantile(known, [alpha / 2, 1 - alpha / 2])
