@@ -10,7 +10,7 @@ from jaxtyping import Float
 from transfer.study.config import QuestionSettings
 from transfer.study.statistics.bootstrap import Interval, crossed_bootstrap
 from transfer.study.statistics.components import variance_components
-from transfer.study.statistics.fronts import matched_all
+from transfer.study.statistics.fronts import matched as matched_at
 from transfer.study.statistics.intervals import MeanTest, equivalence_p, holm, slope, t_test
 from transfer.study.statistics.placebo import Placebo, placebo
 from transfer.study.statistics.two_lines import TwoLines, two_lines
@@ -95,13 +95,13 @@ def analyse(table: Table, question: QuestionSettings, replicates: int = REPLICAT
     front = table.mean_front()
     arm = np.array([network.arm == table.networks[0].arm for network in table.networks])
     level = choose_level(front[0][arm], question.level)
-    matched = matched_all(*front, level)
+    matched = matched_at(*front, level)
     quality = scaled_quality(table)
     grid = by_seed(table)
     slopes = {
         seed: value for seed, places in grid.items() if math.isfinite(value := slope(quality[places], matched[places]))
     }
-    of_pairs = matched_all(table.matched_by, table.outcome, level)
+    of_pairs = matched_at(table.matched_by, table.outcome, level)
     described = Analysis(
         table=table,
         level=level,
@@ -224,7 +224,7 @@ def bootstrap_slope(
     def mean_slope(draws: list[np.ndarray]) -> float:
         of_seeds, of_contents, of_styles = draws
         counts = (of_contents[content_of] * of_styles[style_of]).astype(float)
-        matched = matched_all(*table.mean_front(counts), level)
+        matched = matched_at(*table.mean_front(counts), level)
         slopes = [slope(quality[places], matched[places]) for places in grid.values()]
         counts = of_seeds * np.isfinite(slopes)
         return float(np.nan_to_num(slopes) @ counts / counts.sum()) if counts.any() else math.nan
