@@ -275,7 +275,12 @@ def answer(analysis: Analysis, question: QuestionSettings) -> str:
     found = analysis.primary
     if found is None:
         count = len(analysis.slopes)
-        return f"No answer: a test takes two training seeds that can be followed, and there are {count}."
+        censored, networks = analysis.censored
+        lost = f"; {censored} of {networks} networks do not reach {question.matched_by} {analysis.level:g}"
+        return (
+            f"No answer: a test takes two training seeds of which two stages can be compared, and there are {count}"
+            f"{lost if censored else ''}."
+        )
     level = f"{100 * (1 - question.alpha):g} %"
     numbers = (
         f"from a random to the best network {question.outcome} changes by {found.mean:+.3f} "

@@ -40,11 +40,9 @@ class Estimate:
         """Return a line for the screen; `workers` paint at one time, 0 = this process."""
         several = f" with {workers} workers" if workers else ""
         minutes = self.time_s / max(1, workers) / 60
-        memory = max(1, workers) * self.memory_bytes / 2**30
-        return (
-            f"{self.cells} cells: about {minutes:.0f} min{several}, {self.disk_bytes / 2**20:.0f} MiB on disk, "
-            f"{memory:.1f} GiB of memory. What is finished already is skipped."
-        )
+        memory, disk = max(1, workers) * self.memory_bytes / 2**30, self.disk_bytes / 2**20
+        takes = f"about {minutes:.0f} min for {self.cells} cells{several}"
+        return f"needs:   {takes}, {disk:.0f} MiB on disk, {memory:.1f} GiB of memory"
 
 
 def estimate(cells: Sequence[Job], paint: Paint) -> Estimate:

@@ -60,7 +60,7 @@ def secondary_grid(analysis: Analysis) -> Grid:
         found = f"slope {bend.first:+.3f} below {bend.at:.2f}, {bend.second:+.3f} above"
         rows.append(["inverted U (two lines)", found, digits(analysis.secondary.get("inverted U", math.nan))])
     for each in analysis.beside:
-        about = f"{each.off:+.3f}"
+        about = f"{each.off:+.3f}" if math.isfinite(each.off) else "nothing to compare with"
         if each.test is not None:
             about += f" ({each.test.low:+.3f} to {each.test.high:+.3f})"
         name = f"{each.arm} off the line"

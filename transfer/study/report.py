@@ -48,11 +48,9 @@ def write_report(folder: Path, question: QuestionSettings) -> str:
         raise UserError(f"{folder / 'results.csv'}: no column {question.outcome}, so there is nothing to report.")
     names = {"outcome": question.outcome, "matched_by": question.matched_by, "quality": question.quality}
     first, *others = [analyse(table, question) for table in tables_of(rows, **names)]
-    figures = {
-        "trajectory": trajectory_figure(first, question),
-        "slopes": slope_figure(first, question),
-        "fronts": front_figure(first, question),
-    }
+    figures = {"trajectory": trajectory_figure(first, question), "fronts": front_figure(first, question)}
+    if first.slopes:
+        figures["slopes"] = slope_figure(first, question)
     for name, figure in figures.items():
         save_picture(figure, folder / "figures" / f"{name}.png")
     grids = [
@@ -64,7 +62,7 @@ def write_report(folder: Path, question: QuestionSettings) -> str:
         findings.network_grid(first),
     ]
     sentence = answer(first, question)
-    write_text(folder / "report.md", as_markdown(sentence, grids, registration, folder))
+    write_text(folder / "report.md", as_markdown(sentence, grids, registration, list(figures)))
     write_page(
         folder / "report.html",
         TEMPLATE,
@@ -182,11 +180,11 @@ def read_claims(folder: Path) -> list[dict[str, str]]:
 
 
 def as_markdown(
-    sentence: str, grids: Sequence[findings.Grid], registration: Mapping[str, Any] | None, folder: Path
+    sentence: str, grids: Sequence[findings.Grid], registration: Mapping[str, Any] | None, figures: Sequence[str]
 ) -> str:
     """Return the report as Markdown, beside the figures."""
     lines = [f"# {QUESTION}", "", sentence, ""]
     if registration is not None:
         lines += [f"Registered {registration['time']}, SHA-256 `{registration['sha256']}`.", ""]
-    lines += [f"![{name}](figures/{name}.png)" for name in CAPTIONS]
+    lines += [f"![{name}](figures/{name}.png)" for name in figures]
     return "\n".join([*lines, "", *map(findings.as_markdown, grids)])

@@ -52,7 +52,7 @@ def test_one_training_is_no_test(simulate, analyse_rows):
     found = analyse_rows(simulate(seeds=1))
     assert (found.primary, len(found.slopes)) == (None, 1)
     assert answer(found, QUESTION) == (
-        "No answer: a test takes two training seeds that can be followed, and there are 1."
+        "No answer: a test takes two training seeds of which two stages can be compared, and there are 1."
     )
 
 
