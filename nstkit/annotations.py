@@ -24,6 +24,7 @@ COUNTS = Interval(ge=1, le=10**9)
 COUNTS_OR_0 = Interval(ge=0, le=10**9)
 LOSS_WEIGHTS = Interval(ge=0, le=1e12)  # of a loss, in whichever unit
 LONGEST_PX = 100_000  # side of a picture
+MEMORY_GIB = Interval(gt=0, le=1e6)
 BARE = "bare"  # mark of a list whose one value may be given as a word without its flag
 FAR = 100  # an upper end from here on is named only to who crossed it
 

@@ -69,7 +69,10 @@ class CommandConfig(Settings):
     run: RunSettings
 
 
-ABOUT_THE_CALL = ("config", "print_config", "quiet", "debug")  # these say how it was called, not what was computed
+ABOUT_THE_CALL = (  # these say how it was called, not what was computed
+    *("config", "print_config", "quiet", "debug"),
+    *("memory", "workers", "threads", "ray_address"),
+)
 ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds beside the settings
 
 Config = TypeVar("Config", bound=Settings)

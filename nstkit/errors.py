@@ -1,6 +1,7 @@
 """The user's mistakes as one clear line, and the exit codes of every command.
 
-0 done · 1 a defect of ours, or cells of a study that failed · 2 the user's mistake or too little memory, in one line ·
+0 done · 1 a defect of ours, or some of the work was not done: cells of a study that failed, a picture that is smaller
+than asked for because memory ended · 2 the user's mistake or too little memory, in one line ·
 130 interrupted, what was done is saved.
 """
 

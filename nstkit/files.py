@@ -38,6 +38,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text atomically; what is no UTF-8 in a path is escaped."""
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a table atomically; a column for every key that any row has, in the order in which they first occur.
 
@@ -49,7 +54,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(table, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(table.getvalue().encode(errors="backslashreplace")))
+    write_text(path, table.getvalue())
 
 
 def check_writable(folder: Path) -> None:

@@ -31,7 +31,7 @@ FAR_TOO_MUCH = 2.0  # least over free memory, from which on nobody asks what wou
 SURELY_TOO_MUCH, MAYBE_TOO_MUCH = 1.3, 0.9  # estimate over free memory, from which on work is refused, or warned of
 
 
-def free_memory_bytes(device: "torch.device | None" = None) -> int:
+def free_memory_bytes(device: "torch.device | None" = None, limit_gib: float | None = None) -> int:
     """Return the memory that can still be filled: what the machine has left, or a limit where that leaves less.
 
     On Linux `MemAvailable`, which counts the cache of files as free; the limits of the control groups that the process
@@ -40,7 +40,25 @@ def free_memory_bytes(device: "torch.device | None" = None) -> int:
 
     Args:
         device: None = the machine's own memory. Of a GPU it is what its driver and torch have left.
+        limit_gib: what the process may fill, with what it has already; None = no such limit.
     """
+    free = _unlimited(device)
+    return free if limit_gib is None else max(0, min(free, round(limit_gib * 2**30) - _taken(device)))
+
+
+def _taken(device: "torch.device | None") -> int:
+    """Return what the process has of a device's memory; of the machine's own, where that is not told, nothing."""
+    if device is not None and device.type == "cuda":
+        import torch
+
+        return torch.cuda.memory_allocated(device)
+    try:
+        return int((PROC / "self/statm").read_text().split()[1]) * resource.getpagesize()
+    except (NameError, OSError, ValueError):
+        return 0
+
+
+def _unlimited(device: "torch.device | None") -> int:
     if device is not None and device.type == "cuda":
         import torch  # only here: a mistake in the flags should not wait for it
 

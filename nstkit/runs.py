@@ -16,7 +16,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ from nstkit.folders import held, is_run, new_folder
 from nstkit.hardware import describe_environment
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink
-from nstkit.settings import known
 
 # TensorBoard takes the columns of its HParams table from the first run that declares any, and drops what later runs
 # add. So every run of every command declares all of these. A setting that it does not have is "none" or NaN, a measure
@@ -87,25 +86,29 @@ class Run:
         *,
         given: Mapping[str, Any] | None = None,
         resume_step: int | None = None,
+        keeps: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         """Open a run folder: a new one, or one that is continued after `resume_step`.
 
         `config` holds the resolved settings, `environment` hardware and versions, `given` the settings before they
-        were resolved, by which a later command recognises its own run.
+        were resolved, by which a later command recognises its own run. Where a run's steps do not follow each other,
+        `keeps` says in place of `resume_step` which lines of metrics.jsonl stay; what TensorBoard was told stays too.
         """
         self.folder = folder
-        self._is_new = resume_step is None
+        self._is_new = resume_step is None and keeps is None
         settings = {**settings_of(config), "given": dict(given or {}), "environment": dict(environment)}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._others = {path.name for path in folder.iterdir()}
             write_atomically(folder / "config.json", lambda file: file.write(json.dumps(settings, indent=2).encode()))
-            self._open(resume_step)
+            self._open(resume_step, keeps)
 
-    def _open(self, after_step: int | None) -> None:
+    def _open(self, after_step: int | None, keeps: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
         clear_unfinished(self.folder)
         if after_step is not None:
-            cut_back(self.folder / "metrics.jsonl", after_step)
+            cut_back(self.folder / "metrics.jsonl", lambda line: line["step"] <= after_step)
+        elif keeps is not None:
+            cut_back(self.folder / "metrics.jsonl", keeps)
         self._metrics = open(self.folder / "metrics.jsonl", "ab", buffering=0)  # noqa: SIM115 (closed by __exit__)
         purge_step = None if after_step is None else after_step + 1
         self._writer = SummaryWriter(str(self.folder), purge_step=purge_step)
@@ -217,6 +220,8 @@ def open_run(
     given: CommandConfig,
     name: str | None = None,
     may_continue: bool = False,
+    continued: Path | None = None,
+    keeps: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Iterator[Run]:
     """Open the folder of a new run, say how to watch it, and at the end, also of one that is interrupted, where it is.
 
@@ -228,32 +233,37 @@ def open_run(
         given: the settings before they were resolved.
         name: the folder's, as `run_names` allowed it. None = date, time and slug.
         may_continue: a run of that name is continued, its log begun anew; otherwise it is refused.
+        continued: the folder of a run that is continued, whatever its name.
+        keeps: which lines of its log stay; None = its log is begun anew.
 
     Raises:
         UserError: where there is a run of that name already, another process writes into it, or nothing can be written.
     """
     parent, runs_dir = config.run.runs_dir / command, config.run.runs_dir
-    is_continued = may_continue and name is not None and is_run(parent / name)
-    with held(parent / known(name)) if is_continued else new_folder(parent, name, slug) as folder:
-        resume_step = 0 if is_continued else None
+    if continued is None and may_continue and name is not None and is_run(parent / name):
+        continued = parent / name
+    keeps = None if continued is None else keeps
+    with new_folder(parent, name, slug) if continued is None else held(continued) as folder:
+        resume_step = 0 if continued is not None and keeps is None else None
         environment = describe_environment(device)
         print(f"watch:   {tensorboard_command(runs_dir)}")
         try:
-            with Run(folder, config, environment, given=settings_of(given), resume_step=resume_step) as run:
+            settings = settings_of(given)
+            with Run(folder, config, environment, given=settings, resume_step=resume_step, keeps=keeps) as run:
                 yield run
         finally:
             if is_run(folder):  # one that failed before its first step leaves none
                 print(f"results: {folder}")
 
 
-def cut_back(metrics: Path, step: int) -> None:
-    """Drop the lines of metrics.jsonl behind `step`, and a last line that a kill left unfinished."""
+def cut_back(metrics: Path, keeps: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Drop the lines of metrics.jsonl that are not to be kept, and a last line that a kill left unfinished."""
     if not metrics.exists():
         return
     kept = []
     for line in metrics.read_text().splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            if keeps(json.loads(line)):
                 kept.append(line + "\n")
         except ValueError:
             break

@@ -22,7 +22,7 @@ from nstkit.settings import check_names
 from nstkit.unused import warn_of_unused
 from transfer.config import NetworkSettings, PictureSettings, TransferConfig
 from transfer.given_pictures import AnyPicture, Array, Blend, scene_of
-from transfer.painting.estimate import check_painting
+from transfer.painting.estimate import fit_memory
 from transfer.painting.format import fit_format, precision_in_place
 from transfer.painting.loop import paint
 from transfer.painting.settings import (
@@ -78,6 +78,7 @@ def stylize(
     history: int = 30,
     line_search: LineSearch = "backtrack",
     average: float = 0.0,
+    tile: int | None = None,
     jitter: int | None = None,
     loss: Loss = "relative",
     statistic: Statistic = "gram",
@@ -106,6 +107,7 @@ def stylize(
     seed: int = 0,
     device: Device = "auto",
     precision: Precision = "auto",
+    memory: float | None = None,
     **unknown: Nothing,
 ) -> Picture:
     """Return `content` painted in the style of `style`.
@@ -145,6 +147,8 @@ def stylize(
         history: steps that lbfgs remembers.
         line_search: of lbfgs, `backtrack` or `wolfe`.
         average: decay of a running mean over the canvases, in [0, 1); 0 = the best canvas is the result.
+        tile: longest side of the tiles in which larger pictures are looked at [px]; the picture is the same. None =
+            whole where memory allows it, else the largest tiles that fit.
         jitter: largest shift of the canvas in each evaluation [px]. None = the side of the network's patches, or 0.
         loss: `relative` (scale-free), `gatys`, `neural-style`, `keras` or `tensorflow`.
         statistic: what style is: `gram`, `covariance`, `mean-std`, `histogram`, `sliced-wasserstein` or
@@ -178,6 +182,7 @@ def stylize(
         seed: of noise and jitter.
         device: `auto`, `cuda`, `mps` or `cpu`.
         precision: `auto`, `fp32`, `bf16` or `fp16`. On a CPU auto measures which of the first two is faster, once.
+        memory: that the process may fill [GiB]. None = what is free.
         unknown: none; a wrong name is reported with the nearest right one.
 
     Returns:
@@ -221,7 +226,7 @@ def stylize(
     else:
         chosen = fit_format(eye, settings.losses, precision).format.precision
     settings = settings.changed(precision=chosen)
-    check_painting(*scene.sizes, eye, settings, place)
+    settings = fit_memory(*scene.sizes, eye, settings, place)
     result = paint(scene, eye, settings).image
     is_tensor = isinstance(style if content is None else content, Tensor)  # of a blend it is a picture
     return cast(Picture, result if is_tensor else to_picture(result))  # as what was given, which no annotation can say

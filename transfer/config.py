@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, is_inside
+from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, MEMORY_GIB, is_inside
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
@@ -198,11 +198,37 @@ class OutputSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkerSettings(Settings):
+    """Who works on a list of pictures: this process, or others, on this machine or on a cluster."""
+
+    workers: Annotated[int, Interval(ge=0, le=10_000)] = 0
+    """Processes that paint at one time, each on a GPU of its own or in some CPU threads. Ray starts them (pip install
+    'nstkit[grid]'), and again where one is lost. 0 = this one paints."""
+    threads: Annotated[int | None, Interval(ge=1, le=10_000)] = None
+    """CPU threads that each of them computes in. None = OMP_NUM_THREADS, or its share of the cores. Pictures are the
+    same to the bit where this number is."""
+    ray_address: str | None = None
+    """Cluster of Ray whose machines paint, such as auto or ray://head:10001; networks lie there under the same names.
+    None = that of RAY_ADDRESS, or else this machine alone."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cluster on which nobody shall work."""
+        super().__post_init__()
+        if self.ray_address is not None and not self.workers:
+            raise UserError("--ray-address without --workers: say how many shall paint there.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferRunSettings(RunSettings):
     """How the command is run, where it computes and where its results go."""
 
     preset: PresetName | None = None
     """A paper's or a program's settings; each is described below. Flags and --config win over them."""
+    resume: str | None = None
+    """Folder of the run to continue: what is painted there is not painted again. auto means the newest unfinished run
+    of the same command, or else a new one."""
+    memory: Annotated[float | None, MEMORY_GIB] = None
+    """Memory that the command may fill [GiB]; larger pictures are painted in tiles. None = what is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +244,7 @@ class TransferConfig(CommandConfig):
     optimization: OptimizationSettings = OptimizationSettings()
     judging: JudgingSettings = JudgingSettings()
     output: OutputSettings = OutputSettings()
+    working: WorkerSettings = WorkerSettings()
     run: TransferRunSettings = TransferRunSettings()
 
     def __post_init__(self) -> None:
@@ -237,7 +264,11 @@ class TransferConfig(CommandConfig):
     def painting(self) -> PaintSettings:
         """The part that the painter needs."""
         return PaintSettings(
-            losses=self.losses, optimization=self.optimization, seed=self.run.seed, precision=self.run.precision
+            losses=self.losses,
+            optimization=self.optimization,
+            seed=self.run.seed,
+            precision=self.run.precision,
+            memory=self.run.memory,
         )
 
     def resolved(self, patch_px: int = 1) -> "TransferConfig":

@@ -1,5 +1,6 @@
 """Which files, or colours, are the masks of which pictures."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def masks_of_files(words: Sequence[Path], pictures: Sequence[Path], flag: str) -
     if masks and len(masks) != count:
         raise UserError(f"{flag} {as_word(tuple(words))}: {len(masks)} masks for {count} pictures. Give one for each.")
     for (word, mask), picture in zip(masks, pictures, strict=False):
-        say_other_size(mask.size, read_picture(picture).size, f"{flag} {as_word(word)}")
+        with contextlib.suppress(UserError):  # a picture that does not open has no size, and costs no other its mask
+            say_other_size(mask.size, read_picture(picture).size, f"{flag} {as_word(word)}")
     return [mask for _, mask in masks]
 
 

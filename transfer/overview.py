@@ -1,6 +1,7 @@
 """All pictures of one command, as a sheet and as a page: pictures, curves, judges, settings. It opens from the disk."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from nstkit.pages.render import CURVE_PX, as_data, curve_points, write_page
 from transfer.config import TransferConfig
 from transfer.judges.trust import LEGEND, mark
 from transfer.pairs import Pair
-from transfer.sheet import Sheet
+from transfer.sheet import Sheet, blocks
 
 TEMPLATE = Path(__file__).with_name("overview.html")
-PICTURE_PX, SOURCE_PX = 640, 240  # longer side of a picture in the page, and of one that it was painted from
+PICTURE_PX, LEAST_PX = 640, 160  # longer side of a picture in the page, of which there may be few or many
+SOURCE_PX = 240  # of one that it was painted from
+PAGE_PIXELS = 2**25  # of the pictures of one network in the page
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Shown:
 
 
 class Overview:
-    """Takes the pictures of networks, one network after the other, each in the order of the pairs."""
+    """Takes the pictures of networks and pairs, in any order."""
 
     def __init__(self, pairs: Sequence[Pair], config: TransferConfig) -> None:
         self._pairs, self._config = pairs, config
         self._sheet = Sheet(pairs)
+        self._picture_px = max(LEAST_PX, min(PICTURE_PX, math.isqrt(PAGE_PIXELS // len(pairs))))
+        self._sources = [_sources(pair) for pair in pairs]
         self._shown: list[Shown] = []
 
     def add(
@@ -61,7 +66,7 @@ class Overview:
     ) -> None:
         """Take a picture of any size; see `Shown`."""
         self._sheet.add(picture, network, pair)
-        self._shown.append(Shown(network, pair, path, as_data(picture, PICTURE_PX), losses, numbers))
+        self._shown.append(Shown(network, pair, path, as_data(picture, self._picture_px), losses, numbers))
 
     def draw_sheet(self) -> Image.Image:
         """Return the sheet as far as it is filled."""
@@ -81,8 +86,13 @@ class Overview:
             TEMPLATE,
             title=count,
             about=f"{self._config.pictures.size} px, {self._config.optimization.steps} evaluations",
-            pairs=[{"sources": _sources(pair)} for pair in self._pairs],
-            rows=[{"network": name, "pictures": self._row(name, path.parent)} for name in networks],
+            blocks=[
+                {
+                    "pairs": self._sources[block],
+                    "rows": [{"network": name, "pictures": self._row(name, block, path.parent)} for name in networks],
+                }
+                for block in blocks(len(self._pairs))
+            ],
             curve_px=CURVE_PX,
             legend=LEGEND,
             columns=["network", "pair", *map(_heading, columns)],
@@ -90,7 +100,8 @@ class Overview:
             settings=json.dumps(settings_of(self._config), indent=2),
         )
 
-    def _row(self, network: str, folder: Path) -> list[dict[str, Any]]:
+    def _row(self, network: str, block: slice, folder: Path) -> list[dict[str, Any] | None]:
+        """Return what a network painted of some of the pairs, None for what it did not."""
         of_network = {each.pair: each for each in self._shown if each.network == network}
         return [
             {
@@ -101,7 +112,9 @@ class Overview:
                 "evaluations": len(each.losses),
                 "caption": _caption(each.numbers),
             }
-            for each in (of_network[pair.name] for pair in self._pairs if pair.name in of_network)
+            if (each := of_network.get(pair.name)) is not None
+            else None
+            for pair in self._pairs[block]
         ]
 
 

@@ -1,11 +1,12 @@
 """Which pictures are painted in which style. No torch here: a wrong file name is answered at once."""
 
+import itertools
 import math
 import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def largest_sizes(pairs: Sequence[Pair], size_px: int) -> tuple[Size | None, lis
     return max(sizes, key=lambda pair: sum(math.prod(size) for size in (pair[0], *pair[1]) if size is not None))
 
 
-def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
+def read_pairs(pictures: PictureSettings, init: str, lost: dict[str, str] | None = None) -> list[Pair]:
     """Return every content with every style; all pictures are read first, so that a bad one costs no painting.
 
     They are kept at the size at which they are painted, or their own where that is smaller.
@@ -130,38 +131,55 @@ def read_pairs(pictures: PictureSettings, init: str) -> list[Pair]:
     Args:
         pictures: which.
         init: the first canvas, resolved: one of `START_PICTURES` or a picture file.
+        lost: takes the names of the pairs of which a picture does not open, and why. None = the first such picture is
+            an error, as it is where no pair is left.
 
     Raises:
         UserError: for a picture, `--init` among them, that is missing or not readable.
     """
     size_px, rows = pictures.size, pictures.rows
     start = read_start(init, rows or size_px)
-    contents: dict[str, Image.Image | None] = {"": None}
-    styles: dict[str, list[Image.Image]] = {"": []}
+    contents: dict[str, Image.Image | UserError | None] = {"": None}
+    styles: dict[str, list[Image.Image | UserError]] = {"": []}
     shares: tuple[float, ...] = (1.0,)
     if pictures.mode != "texture":
-        contents = {**read_by_name(pictures.content, size_px, rows)} or {"sample-photo": sample_content()}
+        contents = {**_try_by_name(pictures.content, size_px, rows)} or {"sample-photo": sample_content()}
     if pictures.mode != "content":
         styles, shares = read_styles(pictures)
+    names = iter(  # a with b-c and a-b with c would be one file
+        distinct("-".join(filter(None, both)) for both in itertools.product(contents, styles))
+    )
+    faults = [each for each in (*contents.values(), *itertools.chain(*styles.values())) if isinstance(each, UserError)]
+    if faults and lost is None:
+        raise faults[0]
     masks = read_masks(pictures)
-    pairs = [
-        Pair(
-            content_name,
-            style_name,
-            content,
-            blended[0] if blended else None,
-            start,
-            rows=rows,
-            further=tuple(blended[1:]),
-            shares=shares,
-            style_scale=scale_of_style(pictures),
-            masks=masks(number, other),
-        )
-        for number, (content_name, content) in enumerate(contents.items())
-        for other, (style_name, blended) in enumerate(styles.items())
-    ]
-    names = distinct(pair.name for pair in pairs)  # a with b-c and a-b with c would be one file
-    return [replace(pair, own_name=name) for pair, name in zip(pairs, names, strict=True)]
+    pairs = []
+    for number, (content_name, content) in enumerate(contents.items()):
+        for other, (style_name, blended) in enumerate(styles.items()):
+            name = next(names)
+            broken = [str(picture) for picture in (content, *blended) if isinstance(picture, UserError)]
+            if broken and lost is not None:
+                lost[name] = broken[0]
+                continue
+            opened = [picture for picture in blended if isinstance(picture, Image.Image)]
+            pairs.append(
+                Pair(
+                    content_name,
+                    style_name,
+                    content if isinstance(content, Image.Image) else None,
+                    opened[0] if opened else None,
+                    start,
+                    own_name=name,
+                    rows=rows,
+                    further=tuple(opened[1:]),
+                    shares=shares,
+                    style_scale=scale_of_style(pictures),
+                    masks=masks(number, other),
+                )
+            )
+    if not pairs:
+        raise faults[0]
+    return pairs
 
 
 def scale_of_style(pictures: PictureSettings) -> float:
@@ -169,16 +187,21 @@ def scale_of_style(pictures: PictureSettings) -> float:
     return pictures.style_scale if pictures.mode == "transfer" else 1.0
 
 
-def read_styles(pictures: PictureSettings) -> tuple[dict[str, list[Image.Image]], tuple[float, ...]]:
-    """Return the styles by name, of a blend several that have one name together, and their shares in it."""
+def read_styles(
+    pictures: PictureSettings,
+) -> tuple[dict[str, list[Image.Image | UserError]], tuple[float, ...]]:
+    """Return the styles by name, of a blend several that have one name together, and their shares in it.
+
+    In the place of a picture that does not open stands what is wrong with it.
+    """
     scale = scale_of_style(pictures)
     size_px, rows = scaled_side(pictures.size, scale), pictures.rows and scaled_side(pictures.rows, scale)
     shares = split_blend(pictures.blend)
     files = [path_of(name) for name in shares] or list_pictures(pictures.style)
     names = distinct(path.stem for path in files)
     read = [
-        without_rim(_read(path, size_px, rows), name, pictures.crop_rim)
-        for name, path in zip(names, files, strict=True)
+        style if isinstance(style, UserError) else without_rim(style, name, pictures.crop_rim)
+        for name, style in zip(names, (_try_to_read(path, size_px, rows) for path in files), strict=True)
     ]
     if shares:
         return {"+".join(names): read}, tuple(shares.values())
@@ -236,9 +259,27 @@ def read_by_name(paths: Iterable[Path], size_px: int, rows: int | None = None) -
         size_px: longer side that larger ones are scaled down to [px].
         rows: height that they are scaled down to in its place [px].
     """
+    found = _try_by_name(paths, size_px, rows)
+    for picture in found.values():
+        if isinstance(picture, UserError):
+            raise picture
+    return {name: picture for name, picture in found.items() if isinstance(picture, Image.Image)}
+
+
+def _try_by_name(paths: Iterable[Path], size_px: int, rows: int | None) -> dict[str, Image.Image | UserError]:
     files = list_pictures(paths)
     names = distinct(path.stem for path in files)
-    return {name: _read(path, size_px, rows) for name, path in zip(names, files, strict=True)}
+    return {name: _try_to_read(path, size_px, rows) for name, path in zip(names, files, strict=True)}
+
+
+def _try_to_read(path: Path, size_px: int, rows: int | None) -> Image.Image | UserError:
+    """Return a picture, or what is wrong with one that is there; a name of none is a mistake at once."""
+    try:
+        return _read(path, size_px, rows)
+    except UserError as error:
+        if not os.path.lexists(path):
+            raise
+        return error
 
 
 def _read(path: Path, size_px: int, rows: int | None) -> Image.Image:

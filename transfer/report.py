@@ -1,16 +1,17 @@
 """What paintings become: pictures, metrics, TensorBoard, a progress bar, results.csv and the row of the table."""
 
-import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
-from nstkit.bars import open_bar
+from nstkit.bars import AnyBar, Seldom, open_bar
 from nstkit.config import settings_of
+from nstkit.embedded import read_texts
 from nstkit.files import write_csv
 from nstkit.interruption import Interruption
 from nstkit.pictures.save import save_picture
@@ -18,6 +19,8 @@ from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.runs import MEASURE_KEYS, Run
 from nstkit.settings import known
 from transfer.config import TransferConfig
+from transfer.jobs.job import Job
+from transfer.jobs.store import Store
 from transfer.judges.identification import STYLE
 from transfer.judges.panel import Panel
 from transfer.judges.trust import LEGEND, mark
@@ -35,7 +38,7 @@ SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the s
 
 
 class Reporter:
-    """Takes the steps and the results of one backbone's pairs.
+    """Takes the steps and the results of one backbone's pairs, one pair after the other, in any order.
 
     Tags of a pair among several begin with its name, so that no two pairs share a curve.
     """
@@ -45,30 +48,49 @@ class Reporter:
         run: Run,
         backbone: Backbone,
         config: TransferConfig,
-        pair_count: int,
-        interruption: Interruption,
+        pairs: Sequence[Pair],
+        interruption: Interruption | None = None,
         overview: "Overview | None" = None,
     ) -> None:
-        """Take what all pairs share; `overview` is the whole command's, None where it would hold one picture."""
+        """Take what all pairs share.
+
+        `interruption` is asked after every step; `overview` is the whole command's, None where it would hold one
+        picture.
+        """
         self._overview = overview
-        self._run, self._backbone, self._config, self._pair_count = run, backbone, config, pair_count
+        self._run, self._backbone, self._config, self._pairs = run, backbone, config, pairs
         self._interruption = interruption
         steps = known(config.optimization.steps)
         self._total = None if steps == UNLIMITED_STEPS else steps
-        self._snapshots = {round((self._total or STEPS) ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
-        self._rows: list[dict[str, float | str]] = []
+        self._snapshots = snapshots(self._total)
+        self._rows: dict[str, dict[str, float | str]] = {}
+        self._seldom = Seldom()
+        self._bar: AnyBar | None = None
 
-    def begin(self, pair: Pair, scene: Scene) -> None:
-        """Show the two pictures and start the progress bar of a pair."""
-        self._prefix = f"{pair.name}/" if self._pair_count > 1 else ""
-        if self._pair_count == 1:
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is any picture so far."""
+        return bool(self._rows)
+
+    def begin(self, pair: Pair, scene: Scene | None = None) -> None:
+        """Begin with a pair; a single one's two pictures are shown, and its evaluations counted."""
+        self._prefix = prefix_of(pair, self._pairs)
+        if len(self._pairs) == 1 and scene is not None:
             for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
                     self._run.show_picture(tag, picture)
+        self._scene = scene
         self._losses: list[float] = []
-        self._size_px = max(scene.size)
         self._progress = Progress(self._run, pair.name, self._config.output)
-        self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=self._config.run.quiet)
+        if self._bar is None:
+            is_quiet = self._config.run.quiet
+            if len(self._pairs) == 1:
+                self._bar = open_bar(self._total, pair.name, "evaluations", is_quiet=is_quiet)
+            else:
+                done = len(self._rows)
+                self._bar = open_bar(
+                    len(self._pairs), self._backbone.label, "pictures", is_quiet=is_quiet, initial=done
+                )
 
     def step(self, step: Step) -> None:
         """Take one evaluation of the loss; raise `KeyboardInterrupt` behind it if an end was asked for."""
@@ -79,17 +101,36 @@ class Reporter:
         self._progress.step(step)
         self._losses.append(step.scalars["loss/total"])
         kind = "content" if self._config.pictures.mode == "content" else "style"
-        self._bar.set_postfix_str(f"{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
-        self._bar.update()
-        if self._interruption.is_asked:
+        if self._bar is not None:
+            is_single = len(self._pairs) == 1
+            place = "" if is_single else f"{self._prefix}{step.number}/{self._total or '?'} "
+            self._bar.set_postfix_str(f"{place}{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
+            self._bar.update(1 if is_single else 0)
+        if self._interruption is not None and self._interruption.is_asked:
             raise KeyboardInterrupt
 
-    def end(self, pair: Pair, painting: Painting, judged: dict[str, float]) -> Path:
-        """Save a painting with its settings inside; return the picture's path."""
-        self._bar.close()
-        about = {"backbone": self._backbone.label, "settings": settings_of(self._config), "judges": judged}
-        texts = {"Software": "nstkit", "nstkit": json.dumps({**about, "losses": painting.scalars})}
-        path = self._run.save_picture(f"{pair.name}.png", painting.image, texts)
+    def at_scale(self, image: Tensor) -> None:
+        """Keep what a scale has come to: a larger one may be more than the memory holds."""
+        self._progress.at_scale(image)
+
+    def end(self, job: Job, painting: Painting, judged: Mapping[str, float]) -> Path:
+        """Save a painting with its settings inside; return the picture's path.
+
+        One that was interrupted, or is smaller than it should be, is not known again as that of its job.
+        """
+        pair = job.pair
+        about = {
+            "backbone": self._backbone.label,
+            "settings": settings_of(self._config),
+            "judges": dict(judged),
+            "losses": painting.scalars,
+            "step": painting.number,
+            "time_s": round(painting.time_s, 3),
+        }
+        store = Store(self._run.folder / "images")
+        is_whole = not painting.is_interrupted and painting.unfinished is None
+        path = store.keep(pair.name, job.key if is_whole else "", about, painting.image)
+        texts = read_texts(path)
         self._progress.end(painting, texts)
         out = self._config.pictures.out
         if out is not None:
@@ -100,61 +141,114 @@ class Reporter:
             facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
             self._run.log(painting.number, facts)
         # Of a single pair those of the table's columns are logged with the run's row.
-        logged = {tag: value for tag, value in judged.items() if self._pair_count > 1 or tag not in MEASURE_KEYS}
+        logged = {tag: value for tag, value in judged.items() if len(self._pairs) > 1 or tag not in MEASURE_KEYS}
         if logged:
             self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in logged.items()})
             self._run.show_text(f"{self._prefix}judges", judges_table(judged), painting.number)
-        losses = {tag: painting.scalars[tag] for tag in ("loss/total", "loss/style", "loss/content")}
-        if self._overview is not None:
-            picture, label = to_picture(painting.image), self._backbone.label
-            self._overview.add(picture, label, pair.name, path, self._losses, {**losses, **judged})
-        names = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
-        effort = {"step": painting.number, "time_s": round(painting.time_s, 3)}
-        self._rows.append({**names, **effort, **losses, **judged})
-        write_csv(self._run.folder / "results.csv", self._rows)  # a picture may be too narrow for the judges
+        self.take(pair, path, to_picture(painting.image), about, self._losses)
+        if self._bar is not None and len(self._pairs) > 1:
+            self._bar.update()
+        if len(self._pairs) == 1:
+            self._show_inside(pair, painting)
+        self._seldom.do(self._write_views)
         return path
 
-    def show_inside(self, sheets: Iterable[tuple[str, Image.Image]]) -> None:
-        """Show what the network saw, by tag."""
-        for tag, sheet in sheets:
+    def take(
+        self, pair: Pair, path: Path, picture: Image.Image, about: Mapping[str, Any], losses: Sequence[float]
+    ) -> None:
+        """Take a finished picture, just painted or found in the run's folder, into the tables and the overview.
+
+        Args:
+            pair: what it was painted from.
+            path: where it lies.
+            picture: it.
+            about: what its file says of it.
+            losses: of every evaluation, so far as they are known.
+        """
+        totals = {tag: about["losses"][tag] for tag in ("loss/total", "loss/style", "loss/content")}
+        judged = about["judges"]
+        if self._overview is not None:
+            label = self._backbone.label
+            self._overview.add(picture, label, pair.name, path, losses, {**totals, **judged})
+        names = {"content": pair.content_name, "style": pair.style_name, "picture": str(path)}
+        effort = {"step": about["step"], "time_s": about["time_s"]}
+        self._rows[pair.name] = {**names, **effort, **totals, **judged}
+        in_order = [self._rows[pair.name] for pair in self._pairs if pair.name in self._rows]
+        write_csv(self._run.folder / "results.csv", in_order)  # a picture may be too narrow for the judges
+
+    def _show_inside(self, pair: Pair, painting: Painting) -> None:
+        """Show what the network saw."""
+        from transfer.inside import draw_inside  # matplotlib takes a while
+
+        scene = self._scene
+        if scene is None:
+            scene = pair.scene(self._config.pictures.size, self._backbone.mean.device)
+        picture = painting.image.to(scene.frame)
+        for tag, sheet in draw_inside(self._backbone, scene, picture, self._config.painting):
             self._run.show_picture(tag, to_tensor(sheet), longer_px=SHEET_PX)
 
     def close(self) -> None:
-        """Write sheet and page so far, and this run's row of the table: medians over its pairs."""
-        if self._overview is not None:
-            page = self._run.folder / "index.html"
-            self._overview.write_page(page)
-            print(f"page:    {page}")
-            sheet = self._overview.draw_sheet()
-            save_picture(sheet, self._run.folder / "sheet.png")
+        """Write sheet, page and row of the table as far as there are pictures, the sheet also for TensorBoard."""
+        if self._bar is not None:
+            self._bar.close()
+        if not self._rows:
+            return
+        sheet = self._write_views()
+        if sheet is not None:
+            print(f"page:    {self._run.folder / 'index.html'}")
             self._run.show_picture("image/sheet", to_tensor(sheet), longer_px=SHEET_PX)
+
+    def _write_views(self) -> Image.Image | None:
+        """Write what shows all pictures so far, and this run's row of the table: medians over its pairs."""
+        self._write_row()
+        if self._overview is None:
+            return None
+        self._overview.write_page(self._run.folder / "index.html")
+        sheet = self._overview.draw_sheet()
+        save_picture(sheet, self._run.folder / "sheet.png")
+        return sheet
+
+    def _write_row(self) -> None:
         config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
+        rows = self._rows.values()
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:
-            if values := [float(row[key]) for row in self._rows if key in row]:
+            if values := [float(row[key]) for row in rows if key in row]:
                 measures[key] = statistics.median(values)
+        content, styles = self._pairs[-1].sizes(config.pictures.size)
         settings = {
             "command": "transfer",
             "backbone": self._backbone.label,
             **{key: facts.get(key) for key in ("arch", "norm", "width", "dataset", "epochs")},
             "lr": config.optimization.lr,
-            "content": _one_name(row["content"] for row in self._rows) or None,
-            "style": _one_name(row["style"] for row in self._rows) or None,
+            # TensorBoard keeps the first row that it is told, so this is of all that will be painted.
+            "content": _one_name(pair.content_name for pair in self._pairs) or None,
+            "style": _one_name(pair.style_name for pair in self._pairs) or None,
             "loss": config.losses.loss,
             "statistic": config.losses.statistic,
             "optimizer": config.optimization.optimizer,
             "init": config.optimization.init,
             "style_weight": config.losses.style_weight,
-            "size_px": self._size_px,
+            "size_px": max(content or styles[0]),
             "steps": config.optimization.steps,
             "seed": config.run.seed,
             "judged_by": self._judging_networks() or None,
         }
-        self._run.compare_by(settings, measures, max(int(row["step"]) for row in self._rows))
+        self._run.compare_by(settings, measures, max(int(row["step"]) for row in rows))
 
     def _judging_networks(self) -> str:
-        labels = {name.partition("@")[2] for row in self._rows for name in row if "@" in name}
+        labels = {name.partition("@")[2] for row in self._rows.values() for name in row if "@" in name}
         return " ".join(sorted(labels))
+
+
+def snapshots(total: int | None) -> set[int]:
+    """Return after which evaluations of `total` the canvas is shown; None = as many as there is time for."""
+    return {round((total or STEPS) ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
+
+
+def prefix_of(pair: Pair, pairs: Sequence[Pair]) -> str:
+    """Return what the tags of a pair begin with among others: nothing where it is alone."""
+    return f"{pair.name}/" if len(pairs) > 1 else ""
 
 
 def judges_table(judged: Mapping[str, float]) -> str:

@@ -10,6 +10,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nstkit.backbones.backbone import Backbone
+from nstkit.pictures.tensors import shrink
+
+SETTLING_PX = 1024  # of the pictures whose statistics are taken
 
 
 def settled(backbone: Backbone, pictures: Float[Tensor, "b 3 h w"] | Sequence[Tensor]) -> Backbone:
@@ -20,8 +23,9 @@ def settled(backbone: Backbone, pictures: Float[Tensor, "b 3 h w"] | Sequence[Te
 
     Args:
         backbone: in eval mode. Neither it nor the global random state is changed.
-        pictures: batches (B, 3, H, W), sRGB in [0, 1], of any sizes; each counts alike. Where a map has one position
-            and the batch one picture there is no variance: that norm passes it on as it is.
+        pictures: batches (B, 3, H, W), sRGB in [0, 1], of any sizes; each counts alike. Larger ones than 1024 px are
+            looked at in that size, or this would be what fills the memory. Where a map has one position and the batch
+            one picture there is no variance: that norm passes it on as it is.
 
     Returns:
         A copy that shares the parameters, in which all batch norms have new statistics, or those that
@@ -56,6 +60,7 @@ def _settle(backbone: Backbone, pictures: Tensor | Sequence[Tensor]) -> None:
         handles.append(norm.register_forward_pre_hook(_learn))
     try:
         for batch in [pictures] if isinstance(pictures, Tensor) else pictures:
+            batch = shrink(batch, SETTLING_PX)
             if backbone.sizes.is_partial:
                 backbone.features(batch, list(backbone.taps)[-1:])
             else:

@@ -1,37 +1,9 @@
-"""What a network keeps of pictures for the gradient, measured at once on small ones."""
+"""What a network keeps of pictures for the gradient."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-from nstkit.backbones.backbone import Backbone
-
-SIDES_PX = 64, 128
-
-
-def kept_bytes_a_pixel(backbone: Backbone, taps: list[str]) -> float:
-    """Return what a network keeps of each pixel of a picture for the gradient, beside its weights, in float32 [bytes].
-
-    A painting takes more than that at its size, so what does not fit even so need not be looked at more closely. A
-    network whose input has one size keeps nothing for each further pixel.
-
-    Args:
-        backbone: the network.
-        taps: that the features are taken from.
-
-    Example:
-        >>> import nstkit
-        >>> carried = nstkit.load_backbone("carried")
-        >>> round(kept_bytes_a_pixel(carried, ["relu1_1"])) == 4 * (3 + 16)  # the normalised picture, 16 channels
-        True
-    """
-
-    def features(image: Tensor) -> object:
-        return backbone.features(image, taps)
-
-    few, many = (kept_bytes(backbone, features, (1, 3, side_px, side_px)) for side_px in SIDES_PX)
-    return max(0.0, (many - few) / (SIDES_PX[1] ** 2 - SIDES_PX[0] ** 2))
 
 
 def kept_bytes(network: nn.Module, forward: Callable[[Tensor], object], shape: tuple[int, int, int, int]) -> int:

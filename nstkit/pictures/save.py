@@ -18,6 +18,8 @@ from nstkit.pictures.kinds import SAVED
 from nstkit.pictures.srgb import SRGB_ICC
 from nstkit.pictures.tensors import to_picture
 
+BAND = 256  # rows that are made 16 bit at once: in float64 a whole large picture is eight times its file
+
 
 def save_picture(
     picture: Image.Image | Float[Tensor, "1 3 h w"], path: Path, texts: Mapping[str, str] | None = None
@@ -76,11 +78,14 @@ def as_16_bit(image: Float[Tensor, "1 3 h w"], texts: Mapping[str, str]) -> byte
         image: sRGB in [0, 1]; what lies outside is clamped.
         texts: by name.
     """
-    values = image.detach()[0].clamp(0, 1).permute(1, 2, 0).double().mul(65535).round().cpu().numpy()
+    levels = np.empty((*image.shape[2:], 3), np.uint16)
+    for first in range(0, len(levels), BAND):
+        band = image.detach()[0, :, first : first + BAND].clamp(0, 1).permute(1, 2, 0)
+        levels[first : first + BAND] = band.double().mul(65535).round().cpu().numpy()
     file = io.BytesIO()  # it takes no file that it may only write
     tifffile.imwrite(
         file,
-        values.astype(np.uint16),
+        levels,
         photometric="rgb",
         compression="zlib",
         iccprofile=SRGB_ICC,

@@ -2,7 +2,7 @@ import pytest
 from tqdm import tqdm
 
 from nstkit import bars as module
-from nstkit.bars import Lines, open_bar
+from nstkit.bars import Lines, Seldom, open_bar
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def test_a_line_at_every_tenth(clock, capsys):
             lines.update()
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 10
-    assert said[0] == "lake: 5 of 50 eval, 5 s, 45 s left, style 4"
-    assert said[-1] == "lake: 50 of 50 eval, 50 s, 0 s left, style 49"
+    assert said[0] == "lake: 5 of 50 eval, 5 s, 1 eval/s, 45 s left, style 4"
+    assert said[-1] == "lake: 50 of 50 eval, 50 s, 1 eval/s, 0 s left, style 49"
 
 
 def test_quick_work_says_little(clock, capsys):
@@ -37,7 +37,8 @@ def test_a_line_every_thirty_seconds_where_the_end_is_not_known(clock, capsys):
     for step in range(100):
         clock[0] = float(step)
         lines.update()
-    assert capsys.readouterr().err.splitlines() == [f"lake: {n + 1} eval, {n} s" for n in (30, 60, 90)]
+    expected = [f"lake: {n + 1} eval, {n} s, {(n + 1) / n:.3g} eval/s" for n in (30, 60, 90)]
+    assert capsys.readouterr().err.splitlines() == expected
 
 
 def test_work_that_goes_on_counts_what_is_left_by_what_it_did_itself(clock, capsys):
@@ -48,7 +49,10 @@ def test_work_that_goes_on_counts_what_is_left_by_what_it_did_itself(clock, caps
     clock[0] = 20.0
     lines.update(10)
     said = capsys.readouterr().err.splitlines()
-    assert said == ["training: 80 of 100 steps, 10 s, 10 s left", "training: 10 of 100 steps, 20 s, 180 s left"]
+    assert said == [
+        "training: 80 of 100 steps, 10 s, 2 steps/s, 10 s left",
+        "training: 10 of 100 steps, 20 s, 0.5 steps/s, 180 s left",
+    ]
 
 
 def test_what_takes_a_day_says_little_more_than_what_takes_an_hour(clock, capsys):
@@ -57,6 +61,19 @@ def test_what_takes_a_day_says_little_more_than_what_takes_an_hour(clock, capsys
         clock[0] = 60.0 * minute
         lines.update()
     assert len(capsys.readouterr().err.splitlines()) < 80
+
+
+def test_what_takes_its_time_is_done_in_a_twentieth_of_it(clock):
+    seldom, done = Seldom(), []
+
+    def slow():
+        done.append(clock[0])
+        clock[0] += 2.0
+
+    for second in range(200):
+        clock[0] = max(clock[0], float(second))
+        seldom.do(slow)
+    assert done == [5.0, 47.0, 89.0, 131.0, 173.0]
 
 
 @pytest.mark.parametrize(

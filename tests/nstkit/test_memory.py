@@ -80,6 +80,14 @@ def test_limit_of_the_address_space_counts(system, monkeypatch):
     assert memory.free_memory_bytes() == 8 * GIB
 
 
+def test_a_limit_holds_for_all_that_the_process_has(system):
+    resource = pytest.importorskip("resource")
+    system(meminfo=MEMINFO, self__statm=f"1 {GIB // resource.getpagesize()} 1 1 0 1 0")
+    assert memory.free_memory_bytes(None, 5.5) == 4.5 * GIB
+    assert memory.free_memory_bytes(None, 100) == 8 * GIB
+    assert memory.free_memory_bytes(None, 0.5) == 0
+
+
 def test_demand_is_refused_by_a_clear_factor_and_a_border_case_warned_of(user_error):
     def demand(needed):
         return memory.Demand("Painting at 9000 px", needed * GIB // 10, GIB, "Lower --size.")

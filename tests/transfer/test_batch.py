@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nstkit.backbones.spec import parse_backbone
-from transfer.batch import judge, load_judges, summary
+from transfer.batch import gather_candidates, judge, load_judges, summary
 from transfer.config import TransferConfig
 from transfer.painting.loop import Painting
 from transfer.painting.scene import Scene
@@ -23,9 +23,13 @@ def config_of(**given):
     return TransferConfig.of(**{"size": 72, **given}).resolved()
 
 
+def judges_of(config, pairs, device):
+    return load_judges(config, parse_backbone("carried"), gather_candidates(config, pairs), device)
+
+
 def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, cpu, checkpoint, pictures, capsys):
     config = config_of(judge=(str(checkpoint), "carried"), judge_style=(pictures / "style",))
-    panel = load_judges(config, parse_backbone(str(checkpoint)), pairs, cpu)
+    panel = load_judges(config, parse_backbone(str(checkpoint)), gather_candidates(config, pairs), cpu)
     assert [eye.label for eye in panel.eyes] == ["gabor", "carried-judge", "carried"]
     assert panel.absent == ("tiny",)
     assert set(panel.styles) == {"x", "y", "dots", "waves"}
@@ -38,11 +42,12 @@ def test_painter_is_not_among_the_judges_and_all_pictures_are_candidates(pairs, 
 
 @pytest.mark.parametrize("given", [{"judge": ("none",)}, {"mode": "texture"}, {"mode": "content"}])
 def test_nobody_judges_where_nobody_shall_or_there_is_no_pair(given, pairs, cpu):
-    assert load_judges(config_of(**given), parse_backbone("carried"), pairs, cpu) is None
+    config = config_of(**given)
+    assert load_judges(config, parse_backbone("carried"), gather_candidates(config, pairs), cpu) is None
 
 
 def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, cpu, checkpoint, content, style):
-    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, cpu)
+    panel = judges_of(config_of(judge=(str(checkpoint),)), pairs, cpu)
     with pytest.warns(UserWarning, match="not judged: "):
         assert judge(panel, content[:, :, :20], Scene(content[:, :, :20], style)) == {}
     assert judge(panel, content, Scene(None, style)) == {}
@@ -51,7 +56,7 @@ def test_picture_too_narrow_for_the_judges_is_a_warning(pairs, cpu, checkpoint, 
 
 
 def test_interrupted_judges_have_no_values(pairs, cpu, checkpoint, content, style, monkeypatch):
-    panel = load_judges(config_of(judge=(str(checkpoint),)), parse_backbone("carried"), pairs, cpu)
+    panel = judges_of(config_of(judge=(str(checkpoint),)), pairs, cpu)
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -68,7 +73,6 @@ def test_interrupted_judges_have_no_values(pairs, cpu, checkpoint, content, styl
         ("content", False, "a.png  content loss 0.5  1.5 s"),
     ],
 )
-def test_line_about_a_picture(mode, interrupted, expected, content, style, tmp_path):
-    scene = Scene(content, None if mode == "content" else style)
+def test_line_about_a_picture(mode, interrupted, expected, content, tmp_path):
     painting = Painting(content, {"loss/style": 0.25, "loss/content": 0.5}, 7, 1.5, interrupted)
-    assert summary(tmp_path / "a.png", painting, scene, config_of(mode=mode)).endswith(expected)
+    assert summary(tmp_path / "a.png", painting, config_of(mode=mode)).endswith(expected)

@@ -67,7 +67,7 @@ def test_interrupt_saves_what_is_there(checkpoint, pictures, tmp_path, call_comm
     assert [row["style"] for row in rows] == ["dots", "waves"]
     assert int(rows[1]["step"]) <= 5
     assert {path.name for path in (folder / "images").iterdir()} == {"boat-dots.png", "boat-waves.png"}
-    assert read_row(folder).settings["content"] == "boat"
+    assert read_row(folder).settings["content"] == "2 pictures"  # of all that were to be painted
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -96,7 +96,7 @@ def test_signal_while_judging_saves_the_painting_and_ends(
 def test_interrupt_between_two_pairs_keeps_the_first(checkpoint, pictures, tmp_path, call_command, monkeypatch):
     whole_begin, count = report.Reporter.begin, 0
 
-    def begin(self, pair, scene):
+    def begin(self, pair, scene=None):
         nonlocal count
         count += 1
         if count == 2:

@@ -1,10 +1,9 @@
 """The sheet of a command: what each picture was painted from stands above it."""
 
-import numpy as np
 from PIL import Image
 
 from transfer.pairs import Pair
-from transfer.sheet import GAP_PX, TILE_PX, Sheet
+from transfer.sheet import COLUMNS, GAP_PX, TILE_PX, Sheet
 
 
 def flat(colour, size=(TILE_PX, TILE_PX)):
@@ -32,12 +31,25 @@ def test_rows_are_networks_and_columns_pairs():
 
 
 def test_sheet_may_be_drawn_before_all_is_there():
-    pair = Pair("a", "s", flat("red"), flat("blue"))
-    sheet = Sheet([pair, pair])
+    sheet = Sheet([Pair(name, "s", flat("red"), flat("blue")) for name in "ab"])
     before = sheet.draw()
-    sheet.add(flat("black"), "vgg19")
-    assert sheet.draw().height > before.height
-    assert np.asarray(sheet.draw()).min() == 0
+    sheet.add(flat("black"), "vgg19", "b-s")
+    drawn = sheet.draw()
+    assert drawn.height > before.height
+    assert place(drawn, 2, 0) == (255, 255, 255)  # the other one is not there yet
+    assert place(drawn, 2, 1) == (0, 0, 0)
+
+
+def test_many_pairs_stand_in_blocks_and_are_smaller():
+    pairs = [Pair(str(number), "s", flat("red"), flat("blue")) for number in range(COLUMNS + 1)]
+    sheet = Sheet(pairs)
+    for pair in pairs:
+        sheet.add(flat("black"), "vgg19", pair.name)
+    drawn = sheet.draw()
+    rows = [place(drawn, row, 0) for row in range(6)]
+    assert rows == [(255, 0, 0), (0, 0, 255), (0, 0, 0)] * 2
+    many = Sheet([Pair(str(number), "", flat("red"), None) for number in range(1000)])
+    assert many.draw().width < (COLUMNS + 1) * 80
 
 
 def test_texture_has_no_row_of_contents():

@@ -11,12 +11,15 @@ from nstkit.backbones.spec import BackboneSpec, parse_backbone
 from nstkit.command_line import read_words
 from nstkit.errors import UserError
 from nstkit.figures.compose import Tile, contact_sheet
+from nstkit.pictures.read import read_picture
 from nstkit.runs import Run
 from transfer.claims.config import ClaimsConfig
 from transfer.config import TransferConfig
+from transfer.jobs.job import Job
+from transfer.jobs.store import Store
 from transfer.judges.networks import local_specs
 from transfer.pairs import Pair
-from transfer.study.cells import Cell, Row, Store, read_grid_pairs
+from transfer.study.cells import Row, key_of, read_grid_pairs
 from transfer.study.config import GridSettings, StudyConfig, preset_of
 from transfer.study.grid import Painter
 
@@ -64,9 +67,9 @@ class Bench:
         grid = GridSettings(content=given.content, style=given.style, pairing="matched")
         self.pairs = read_grid_pairs(grid, given.size)
         self.vgg19 = imagenet_vgg19(given.vgg19)
-        self._store = Store(run.folder)
+        self._store = Store(run.folder / "cells")
         study = StudyConfig.of(**config.judging.flat(), device=config.run.device, precision=config.run.precision)
-        self._painter = Painter(study, device)
+        self._painter = Painter(study, config.run.device)
 
     def settings(self, spec: BackboneSpec, flags: str) -> TransferConfig:
         """Return what flags of `python -m transfer` come to, with one network and as long as claims are painted."""
@@ -88,13 +91,15 @@ class Bench:
         settings = self.settings(spec, flags)
         shown = []
         for pair in self.pairs:
-            cell = Cell(spec, pair, self.config.claims.size, label, settings.network, settings.painting)
-            key = cell.key(self.config.judging)
-            row, picture = self._store.find(key) or self._painter.paint(cell)
-            if "error" in row:
-                raise UserError(str(row["error"]))
-            if self._store.find(key) is None:
-                self._store.keep(key, row, picture)
+            cell = Job(spec, pair, self.config.claims.size, label, settings.network, settings.painting)
+            key = key_of(cell, self.config.judging)
+            if (row := self._store.find(key, key)) is not None:
+                picture = read_picture(self._store.path(key))
+            else:
+                row, picture = self._painter(cell)
+                if "error" in row:
+                    raise UserError(str(row["error"]))
+                self._store.keep(key, key, row, picture)
             print(f"  {spec.label} {label} {pair.name}")
             shown.append(Shown(pair, spec.label, label, row, picture))
         return shown

@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
@@ -49,26 +48,20 @@ class Lens:
         self.smoothed = smoothed_taps(settings.smoothing, backbone, taps, settings.smoothing_taps)
         self._scales = channel_scales(backbone, taps, precision) if settings.gauge == "canonical" else {}
 
-    def features(
-        self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str], octave: int = 0
-    ) -> dict[str, Float[Tensor, "1 _ _ _"]]:
+    def features(self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "1 _ _ _"]]:
         """Return the features of a picture, as the losses compare them, by tap.
 
         Args:
             image: sRGB in [0, 1].
             taps: their names.
-            octave: how often the picture is halved first.
         """
         return {
             tap: smooth(self._settings.smoothing, maps, self._settings.temperature) if tap in self.smoothed else maps
-            for tap, maps in self.unsmoothed(image, taps, octave).items()
+            for tap, maps in self.unsmoothed(image, taps).items()
         }
 
-    def unsmoothed(
-        self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str], octave: int = 0
-    ) -> dict[str, Float[Tensor, "1 _ _ _"]]:
+    def unsmoothed(self, image: Float[Tensor, "1 3 h w"], taps: Iterable[str]) -> dict[str, Float[Tensor, "1 _ _ _"]]:
         """Return the features before smoothing; see `features`."""
-        image = functional.avg_pool2d(image, 2**octave) if octave else image
         with autocast(image.device, self._precision):
             features = self.backbone.features(image, taps)
         return {tap: maps / self._scales[tap] if tap in self._scales else maps for tap, maps in features.items()}

@@ -19,8 +19,10 @@ from transfer.painting.colour import recolour
 from transfer.painting.losses.objective import Objective
 from transfer.painting.optimizers.build import CanvasOptimizer, build_optimizer
 from transfer.painting.pyramid import Kept, Scale, plan_scales
+from transfer.painting.reach import measure_tiling
 from transfer.painting.scene import Scene, resize
 from transfer.painting.settings import PaintSettings
+from transfer.painting.tiles import Tiling
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Painting:
         number: the evaluation that it comes from.
         time_s: of the whole loop.
         is_interrupted: a signal ended the loop before its last step.
+        unfinished: why the picture is smaller than the scene: memory was too small for a larger scale; else None.
         facts: of the objective, see there.
     """
 
@@ -58,6 +61,7 @@ class Painting:
     number: int
     time_s: float
     is_interrupted: bool = False
+    unfinished: str | None = None
     facts: dict[str, float] = field(default_factory=dict)
 
 
@@ -68,8 +72,10 @@ def paint(
     backbone: Backbone,
     settings: PaintSettings,
     report: Callable[[Step], None] = lambda step: None,
+    at_scale: Callable[[Tensor], None] = lambda image: None,
     *,
-    keeps_interrupted: bool = False,
+    keeps_unfinished: bool = False,
+    tiling: Tiling | None = None,
 ) -> Painting:
     """Return the painting of one scene.
 
@@ -79,17 +85,26 @@ def paint(
             whose batch norm has the statistics of the scene.
         settings: resolved.
         report: called after each evaluation.
-        keeps_interrupted: whether KeyboardInterrupt ends the painting with the canvas so far.
+        at_scale: called with what a scale has come to before a larger one begins.
+        keeps_unfinished: whether KeyboardInterrupt ends the painting with the canvas so far, and too little memory with
+            the last scale that was finished.
+        tiling: how large pictures are cut; None = as the settings want it.
 
     Raises:
         KeyboardInterrupt: otherwise, and before the first evaluation.
-        UserError: when the loss is not finite, or no tap of the network carries anything.
+        UserError: when the loss is not finite, no tap of the network carries anything, or memory is too small.
+        NoTiles: where tiles are asked for and would paint another picture.
     """
     started = time.perf_counter()
     scene, finish = recolour(scene, settings.losses.color)
     backbone = settled(backbone, scene.pictures)
+    tile = settings.optimization.tile
+    if tiling is None and tile is not None and any(max(picture.shape[2:]) > tile for picture in scene.pictures):
+        tiling = measure_tiling(backbone, settings.losses, tile)
     image: Tensor | None = None
+    unfinished: str | None = None
     optimizer: CanvasOptimizer | None = None
+    kept: Kept | None = None
     steps_done, is_interrupted = 0, False
     painted: tuple[int, int] | None = None
     is_stuck = True
@@ -98,16 +113,21 @@ def paint(
         report(replace(step, canvas=finish(step.canvas)))
 
     for scale in plan_scales(scene.size, settings.optimization):
-        small, start = with_start(scene.at(scale.size), settings)
-        image = start if image is None else resize(image, scale.size)
-        kept = Kept(settings.optimization, steps_done)
+        before, kept = kept, Kept(settings.optimization, steps_done)
+        first = image
+        if image is not None:
+            at_scale(finish(image))
+        if settings.optimization.optimizer == "lbfgs":
+            optimizer = None  # whose history, which is of no use any more, is a large part of the memory
         try:
-            objective = Objective(backbone, small, settings.losses, settings.precision)
-            canvas = build_canvas(settings.optimization.canvas, image, settings.optimization.pixel_range)
+            small, start = with_start(scene.at(scale.size), settings)
+            first = start if image is None else resize(image, scale.size)
+            objective = Objective(backbone, small, settings.losses, settings.precision, tiling)
+            canvas = build_canvas(settings.optimization.canvas, first, settings.optimization.pixel_range)
             optimizer = build_optimizer(settings.optimization, canvas, optimizer)
             _optimize(small, objective, canvas, optimizer, settings, scale, kept, started, show)
         except KeyboardInterrupt:
-            if kept.seen == 0 or not keeps_interrupted:
+            if kept.seen == 0 or not keeps_unfinished:
                 raise
             is_interrupted = True
         except FloatingPointError as error:
@@ -117,23 +137,32 @@ def paint(
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            raise UserError(too_large(scale.size, painted)) from error
-        image = image if kept.image is None else kept.image
+            unfinished = too_large(scale.size, painted)
+            if before is None or image is None or not keeps_unfinished:
+                raise UserError(unfinished) from error
+            kept = before
+            break
+        image = first if kept.image is None else kept.image
         steps_done, painted, is_stuck = kept.seen, scale.size, is_stuck and kept.is_stuck
         if is_interrupted:
             break
     assert image is not None  # there is at least one scale
+    assert kept is not None
+    time_s = time.perf_counter() - started
+    if unfinished is not None:
+        return Painting(finish(image), kept.last, kept.number, time_s, unfinished=unfinished, facts=objective.facts)
     scalars = kept.scalars
     if scalars is None or scale.size != scene.size:
         image = scene.over_photograph(resize(image, scene.size))
         if is_interrupted:  # maybe at a smaller size, whose losses are not those of the whole picture
-            objective = Objective(backbone, with_start(scene, settings)[0], settings.losses, settings.precision)
+            whole = with_start(scene, settings)[0]
+            objective = Objective(backbone, whole, settings.losses, settings.precision, tiling)
         with torch.no_grad():
             scalars = _as_numbers(objective(image))
     if is_stuck and not is_interrupted:
         warnings.warn("no canvas was better than the first, so that is the result. Try another --lr.", stacklevel=2)
     time_s = time.perf_counter() - started
-    return Painting(finish(image), scalars, kept.number, time_s, is_interrupted, objective.facts)
+    return Painting(finish(image), scalars, kept.number, time_s, is_interrupted, facts=objective.facts)
 
 
 def too_large(size: tuple[int, int], painted: tuple[int, int] | None) -> str:
@@ -145,8 +174,8 @@ def too_large(size: tuple[int, int], painted: tuple[int, int] | None) -> str:
     """
     smaller = "a smaller --size" if painted is None else f"--size {max(painted)}, up to which it went well"
     return (
-        f"too little memory to paint {size[1]} x {size[0]} px. Use {smaller}, a smaller network, --precision bf16 or a "
-        f"shorter --history."
+        f"too little memory to paint {size[1]} x {size[0]} px. Use {smaller}, a smaller --tile or network, --precision "
+        f"bf16 or a shorter --history."
     )
 
 

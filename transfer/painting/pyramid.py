@@ -53,6 +53,7 @@ class Kept:
     Attributes:
         image: (1, 3, H, W) in [0, 1], None before the first evaluation.
         scalars: its losses, None where it was not measured itself.
+        last: the losses of the last evaluation.
         number: the evaluation that it comes from.
         seen: the last evaluation, those of earlier scales included.
         losses: the total loss of every evaluation of this scale.
@@ -62,6 +63,7 @@ class Kept:
         self._average, self._is_comparable = settings.average, settings.jitter == 0
         self.image: Tensor | None = None
         self.scalars: dict[str, float] | None = None
+        self.last: dict[str, float] = {}
         self.number = self.seen = seen
         self._first = seen + 1
         self.losses: list[float] = []
@@ -70,6 +72,7 @@ class Kept:
     def take(self, image: Tensor, scalars: dict[str, float]) -> None:
         """Take one evaluation."""
         self.seen += 1
+        self.last = scalars
         loss, lowest = scalars["loss/total"], min(self.losses, default=math.inf)
         self.losses.append(loss)
         if self.image is None:

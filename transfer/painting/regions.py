@@ -92,20 +92,20 @@ def resize_guide(guide: Float[Tensor, "1 1 h w"], size: Sequence[int]) -> Float[
 
 
 def weights_at(
-    guide: Float[Tensor, "1 1 h w"] | None, maps: Float[Tensor, "1 _ h2 w2"], shift: tuple[int, int] = (0, 0)
+    guide: Float[Tensor, "1 1 h w"] | None, size: Sequence[int], shift: tuple[int, int] = (0, 0)
 ) -> Float[Tensor, "1 1 h2 w2"] | None:
     """Return what each position of a map counts in a region: how much of it lies inside.
 
     Args:
         guide: of the picture that the map is of; None = all of it.
-        maps: features of that picture.
+        size: (height, width) of the map.
         shift: [px] by which the picture was rolled down and to the right.
 
     Source: Gatys et al. 2017, "Controlling perceptual factors in neural style transfer", section 4, simple guidance.
     """
     if guide is None:
         return None
-    return resize_guide(torch.roll(guide, shift, dims=(2, 3)) if any(shift) else guide, maps.shape[2:])
+    return resize_guide(torch.roll(guide, shift, dims=(2, 3)) if any(shift) else guide, size)
 
 
 def painted_share(regions: Sequence[Region]) -> Float[Tensor, "1 1 h w"] | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import COUNTS, LOSS_WEIGHTS, SEEDS, is_inside
+from nstkit.annotations import COUNTS, LONGEST_PX, LOSS_WEIGHTS, MEMORY_GIB, SEEDS, is_inside
 from nstkit.config import Precision
 from nstkit.errors import UserError
 from nstkit.settings import Settings, as_word, flag_of
@@ -206,6 +206,9 @@ class OptimizationSettings(Settings):
     searches for the strong Wolfe conditions."""
     average: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Decay of a running mean over the canvases, such as 0.98; the mean is then the result. 0 = the best canvas is."""
+    tile: Annotated[int | None, Interval(ge=32, le=LONGEST_PX)] = None
+    """Longest side of the tiles in which larger pictures are looked at [px]: less memory, more time, the same picture.
+    None = whole where memory allows it, else the largest tiles that fit."""
     jitter: Annotated[int | None, Interval(ge=0, le=1000)] = None
     """Shift the canvas by up to so many pixels in each evaluation, which lbfgs cannot take. None = 0, and the side of a
     patch for a network that cuts the picture into patches (ConvNeXt, Swin, ViT), which would otherwise paint their
@@ -238,6 +241,8 @@ class PaintSettings(Settings):
     """Seed of the noise and of the jitter."""
     precision: Precision = "auto"
     """Number format inside the network."""
+    memory: Annotated[float | None, MEMORY_GIB] = None
+    """Memory that the process may fill [GiB]. None = what is free."""
 
     def resolved(self, mode: Mode = "transfer", longer_px: int = 512, patch_px: int = 1) -> "PaintSettings":
         """Return the settings with every None that follows from others, from the scene or the network filled in.

@@ -1,6 +1,9 @@
 """The grid painted, cell by cell: skipped where it is finished, judged by the same judges, laid out on one sheet."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -9,25 +12,32 @@ from torch import Tensor
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.batchnorm import settled
-from nstkit.backbones.prepare import load_backbone
 from nstkit.backbones.spec import BackboneSpec
+from nstkit.bars import Seldom, open_bar, say
+from nstkit.config import Device
 from nstkit.errors import UserError, printable, too_little_memory
 from nstkit.figures.compose import Tile, contact_sheet
-from nstkit.files import write_csv
+from nstkit.files import write_csv, write_text
+from nstkit.hardware import choose_device
 from nstkit.interruption import uninterrupted
+from nstkit.pictures.read import read_picture
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import shrink, to_picture, to_tensor
 from nstkit.runs import Run
+from transfer.jobs.crew import Lost, open_crew
+from transfer.jobs.easel import Easel
+from transfer.jobs.job import Job
+from transfer.jobs.store import JOB, Store
 from transfer.judges.panel import JUDGE_PX, Panel, load_panel
-from transfer.painting.estimate import check_painting
-from transfer.painting.format import fit_format
-from transfer.painting.loop import Painting, Step, paint
+from transfer.painting.loop import Painting, Step
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings
 from transfer.pairs import read_by_name
-from transfer.study.cells import Cell, Row, Store
+from transfer.study.cells import Row, about, key_of, named
 from transfer.study.config import StudyConfig
+
+Value = TypeVar("Value")
 
 TRACED_STEPS = (10, 25, 50, 75, 100, 150, 200, 300)  # after which the cost of the canvas is noted
 COST = LossSettings(content_weight=1.0, style_weight=10.0, tv_weight=0.0)  # what all cells are compared by
@@ -35,86 +45,106 @@ GAP_PX = 8  # between the pictures of the sheet
 FAILED_PX = 64  # side of the blank tile of a cell that could not be painted
 
 
-def run_grid(run: Run, cells: list[Cell], config: StudyConfig, device: torch.device) -> list[Row]:
+def run_grid(
+    run: Run, cells: list[Job], config: StudyConfig, device: Device, columns: Mapping[str, Row] | None = None
+) -> list[Row]:
     """Paint, judge and keep every cell that is not finished; return the rows of all, in order.
 
     Args:
         run: open, in the study's folder.
         cells: those of one network together.
         config: of the study.
-        device: where to compute.
+        device: that was asked for; every worker finds its own.
+        columns: what the rows say of a network besides, by its label.
     """
-    store, painter = Store(run.folder), Painter(config, device)
-    rows: list[Row] = []
-    table: list[Row] = []
-    tiles: list[Tile] = []
+    store = Store(run.folder / "cells")
+    keys = [key_of(cell, config.judging) for cell in cells]
+    rows: dict[int, Row] = {}
+    tiles: dict[int, Tile] = {}
+    seldom = Seldom()
+
+    def take(position: int, row: Row, picture: Image.Image, note: str = "") -> None:
+        # Which may have changed since it was painted.
+        row = {**row, **named(cells[position]), **(columns or {}).get(cells[position].spec.label, {})}
+        say(f"[{len(rows) + 1}/{len(cells)}] {printable(describe(row))}{note}")
+        run.log(position + 1, {name: value for name, value in row.items() if "/" in name and value is not None})
+        rows[position], tiles[position] = row, Tile(picture, captions(row))
+        # What holds lists, such as the trace, stays in the cells' own files.
+        plain = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in in_order(rows)]
+        write_csv(run.folder / "results.csv", plain)
+        seldom.do(lay_out)
+
+    def lay_out() -> None:
+        sheet = contact_sheet(in_order(tiles), config.grid.columns, gap_px=GAP_PX, margin_px=GAP_PX)
+        save_picture(sheet, run.folder / "sheet.png")
+        run.show_picture("image/sheet", to_tensor(sheet), len(tiles))
+
+    waiting = []
     try:
-        for position, cell in enumerate(cells, start=1):
-            key = cell.key(config.judging)
-            finished = store.find(key)
-            row, picture = painter.paint(cell) if finished is None else finished
-            row = {**row, **cell.names}  # which may have changed since it was painted
-            if finished is None and "error" not in row:
-                store.keep(key, row, picture)
-            was_there = "" if finished is None else "  (finished before)"
-            print(f"[{position}/{len(cells)}] {printable(describe(row))}{was_there}")
-            run.log(position, {name: value for name, value in row.items() if "/" in name and value is not None})
-            rows.append(row)
-            # What holds lists, such as the trace, stays in the cells' own files.
-            table.append({name: value for name, value in row.items() if not isinstance(value, list)})
-            write_csv(run.folder / "results.csv", table)
-            tiles.append(Tile(picture, captions(row)))
+        for position, key in enumerate(keys):
+            if (kept := store.find(key, key)) is None:
+                waiting.append(position)
+            else:
+                row = {name: value for name, value in kept.items() if name != JOB}
+                take(position, row, read_picture(store.path(key)), "  (finished before)")
+        bar = open_bar(len(cells), "study", "cells", is_quiet=config.run.quiet, initial=len(rows))
+        with bar, open_crew(partial(Painter, config, device), config.working, device) as crew:
+            for place, outcome in crew.work([cells[position] for position in waiting]):
+                position = waiting[place]
+                row, picture = failed(cells[position], outcome.reason) if isinstance(outcome, Lost) else outcome
+                if "error" not in row:
+                    store.keep(keys[position], keys[position], row, picture)
+                    write_text(store.folder / f"{keys[position]}.json", json.dumps(row, indent=1))
+                take(position, row, picture)
+                bar.update()
     finally:
         with uninterrupted():
             if tiles:
-                sheet = contact_sheet(tiles, config.grid.columns, gap_px=GAP_PX, margin_px=GAP_PX)
-                save_picture(sheet, run.folder / "sheet.png")
-                run.show_picture("image/sheet", to_tensor(sheet), len(tiles))
-    return rows
+                lay_out()
+    return in_order(rows)
+
+
+def in_order(values: Mapping[int, Value]) -> list[Value]:
+    """Return values in the order of their cells, which may come in any."""
+    return [values[position] for position in sorted(values)]
+
+
+def failed(cell: Job, reason: str) -> tuple[Row, Image.Image]:
+    """Return the row of a cell that could not be painted, and a blank picture."""
+    return {**about(cell), "error": reason}, Image.new("RGB", (FAILED_PX, FAILED_PX), "white")
 
 
 class Painter:
     """Paints cells; keeps the last network and its judges loaded."""
 
-    def __init__(self, config: StudyConfig, device: torch.device) -> None:
-        self._judging, self._run, self._device = config.judging, config.run, device
-        self._loaded: tuple[tuple[object, ...], Backbone] | None = None
+    def __init__(self, config: StudyConfig, device: Device) -> None:
+        self._judging, self._easel = config.judging, Easel(choose_device(device))
         self._panel: tuple[tuple[BackboneSpec, int], Panel] | None = None
 
-    def paint(self, cell: Cell) -> tuple[Row, Image.Image]:
+    def __call__(self, cell: Job) -> tuple[Row, Image.Image]:
         """Return what was measured of a cell, and its picture; the reason under `error` where it cannot be painted."""
-        row: Row = dict(cell.about)
+        row: Row = about(cell)
         try:
             with too_little_memory(f"too little memory for {cell.size_px} px. Give a smaller --size or network."):
-                backbone = self._backbone(cell)
-                settings = cell.painting.resolved(cell.pair.mode, cell.size_px, backbone.patch_px)
-                choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
-                settings = settings.changed(precision=choice.format.precision)
-                row |= choice.settings
-                row["style_weight"] = settings.losses.style_weight
-                check_painting(*cell.pair.sizes(cell.size_px), backbone, settings, self._device)
-                scene = cell.pair.scene(cell.size_px, self._device)  # only now: it may be what does not fit
-                cost_of = build_cost(backbone, scene)
+                ready = self._easel.ready(cell)
+                row |= ready.choice.settings
+                row["style_weight"] = ready.settings.losses.style_weight
+                scene = self._easel.scene(cell)  # only now: it may be what does not fit
+                cost_of = build_cost(ready.backbone, scene)
                 trace: list[tuple[int, float, float]] = []
 
                 def note(step: Step) -> None:
                     if step.number in TRACED_STEPS and step.canvas.shape == scene.frame.shape:
                         trace.append((step.number, round(step.time_s, 2), round(cost_of(step.canvas), 4)))
 
-                painting = paint(scene, backbone, settings, note)
+                painting = self._easel.paint(cell, ready, scene, note)
         except UserError as error:
-            return {**row, "error": str(error)}, Image.new("RGB", (FAILED_PX, FAILED_PX), "white")
+            _, blank = failed(cell, str(error))
+            return {**row, "error": str(error)}, blank
         row |= measure(painting, scene, cost_of) | {"trace": trace} | self._judge(cell, scene, painting)
         return row, to_picture(painting.image)
 
-    def _backbone(self, cell: Cell) -> Backbone:
-        wanted = (cell.spec, cell.network)
-        if self._loaded is None or self._loaded[0] != wanted:
-            self._loaded = None  # before the next one needs the memory
-            self._loaded = (wanted, load_backbone(cell.spec, **cell.network.loading).to(self._device))
-        return self._loaded[1]
-
-    def _judge(self, cell: Cell, scene: Scene, painting: Painting) -> Row:
+    def _judge(self, cell: Job, scene: Scene, painting: Painting) -> Row:
         """Return every judge's value, none for `--judge none` or a picture that is too narrow."""
         if self._judging.judge == ("none",) or scene.content is None or scene.style is None:
             return {}
@@ -122,7 +152,7 @@ class Painter:
         if self._panel is None or self._panel[0] != wanted:
             others = read_by_name(self._judging.judge_style, cell.size_px)
             styles = {name: shrink(to_tensor(picture, cell.size_px), JUDGE_PX) for name, picture in others.items()}
-            device = self._device
+            device = self._easel.device
             self._panel = (wanted, load_panel(self._judging.judge, painter=cell.spec, device=device, styles=styles))
         try:
             with too_little_memory("too little memory"):

@@ -8,8 +8,8 @@ import pytest
 from transfer.claims.__main__ import main
 from transfer.claims.config import ClaimName
 from transfer.claims.table import CLAIMS, said_of
+from transfer.jobs import easel
 from transfer.painting.loop import paint
-from transfer.study import grid
 
 WORDS = ("--claim", "variation", "content-layer", "--size", "64", "--steps", "2", "--device", "cpu", "--quiet")
 WORDS += ("--precision", "fp32", "--judge", "none", "--run-name", "x")
@@ -32,7 +32,7 @@ def run_claims(checkpoint, pictures, tmp_path_factory, call_command):
 @pytest.mark.filterwarnings("ignore:no canvas was better than the first")  # of a tiny network, in two steps
 def test_table_says_what_was_measured_and_what_could_not_be(run_claims, read_events, monkeypatch):
     painted = []
-    monkeypatch.setattr(grid, "paint", lambda *given: painted.append(given) or paint(*given))
+    monkeypatch.setattr(easel, "paint", lambda *given, **more: painted.append(given) or paint(*given, **more))
     folder = run_claims()
     assert len(painted) == 1  # what failed; nothing else is painted twice
     with open(folder / "claims.csv", newline="") as file:

@@ -1,6 +1,5 @@
 """The estimate of a painting grows as paintings do, and only what surely does not fit is refused."""
 
-import warnings
 from dataclasses import replace
 
 import pytest
@@ -10,8 +9,10 @@ import nstkit
 from nstkit.errors import UserError
 from nstkit.memory import BASE_BYTES
 from transfer.painting import estimate, loop
-from transfer.painting.estimate import check_least_of, check_painting, painting_bytes
+from transfer.painting.estimate import check_least_of, fit_memory, painting_bytes, tiles_line
+from transfer.painting.least_memory import LEAST_HISTORY
 from transfer.painting.loop import paint
+from transfer.painting.reach import measure_tiling
 from transfer.painting.scene import Scene
 from transfer.painting.settings import MARGIN_PX, PaintSettings
 
@@ -90,28 +91,75 @@ def test_other_networks_can_be_estimated_and_stay_as_they_are(name, settings):
     assert all(torch.isfinite(maps).all() for maps in features.values())
 
 
-@pytest.mark.parametrize(("free", "what"), [(7, "refused"), (10, "warned"), (5000, "nothing")])
-def test_what_does_not_fit_is_refused_and_what_hardly_fits_warned_of(carried, settings, monkeypatch, free, what):
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Set the free memory [GiB]."""
+    return lambda gib: monkeypatch.setattr(estimate, "free_memory_bytes", lambda *_: round(gib * GIB))
+
+
+def test_what_fits_is_painted_whole_and_what_does_not_in_the_largest_tiles_that_fit(carried, settings, free):
     # 4000 x 3000 px take about 11 GiB with a history of 3.
-    monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: free * GIB)
-    settings = settings.changed(history=3)
-    sizes = ((3000, 4000), [(3000, 4000)])
+    settings, sizes = settings.changed(history=3), ((3000, 4000), [(3000, 4000)])
+    tiles = []
+    for gib in (5000, 14, 10, 5, 3.5):
+        free(gib)
+        fitted = fit_memory(*sizes, carried, settings, CPU)
+        assert fitted.optimization.history == 3
+        tiles.append(fitted.optimization.tile)
+        if tiles[-1] is not None:
+            tiling = replace(measure_tiling(carried, settings.losses, 128), core_px=tiles[-1])
+            assert painting_bytes(*sizes, carried, settings, CPU, tiling) <= 0.9 * gib * GIB
+    assert tiles[:2] == [None, None]
+    assert 2048 >= tiles[2] > tiles[3] > tiles[4] >= 128
+
+
+def test_the_history_is_shortened_where_tiles_would_be_small(carried, settings, free):
+    free(5)
+    fitted = fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU)
+    assert LEAST_HISTORY <= fitted.optimization.history < 30
+    assert fitted.optimization.tile >= 512
+
+
+def test_a_painting_that_does_not_even_fit_in_tiles_is_refused(carried, settings, free):
+    free(1.2)
+    with pytest.raises(UserError, match=r"Painting 4000 px with carried in tiles takes about .* --size \d+ would fit"):
+        fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU)
+
+
+@pytest.mark.parametrize(("gib", "what"), [(5, "refused"), (9, "warned")])
+def test_what_cannot_be_cut_is_refused_and_what_hardly_fits_warned_of(carried, settings, free, gib, what):
+    free(gib)
+    settings, sizes = settings.changed(history=3, statistic="histogram"), ((2000, 3000), [(2000, 3000)])
     if what == "refused":
-        with pytest.raises(UserError, match=r"Painting 4000 px with carried .* 7 GiB are free\. --size \d+ would fit"):
-            check_painting(*sizes, carried, settings, torch.device("cpu"))
+        with pytest.raises(UserError, match=r"Painting 3000 px with carried .* no sum over places of the picture"):
+            fit_memory(*sizes, carried, settings, CPU)
         return
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        check_painting(*sizes, carried, settings, torch.device("cpu"))
-    assert [("It may just fit" in str(each.message)) for each in caught] == [True] * (what == "warned")
+    with pytest.warns(UserWarning, match="It may just fit"):
+        fit_memory(*sizes, carried, settings, CPU)
 
 
-def test_what_needs_far_more_is_refused_at_once(carried, settings, monkeypatch):
-    monkeypatch.setattr(estimate, "free_memory_bytes", lambda device: 1 * GIB)
+def test_tiles_that_are_asked_for_stay_and_are_refused_where_they_cannot_be(carried, settings):
+    sizes = ((300, 400), [(300, 400)])
+    assert fit_memory(*sizes, carried, settings.changed(tile=64), CPU).optimization.tile == 64
+    with pytest.raises(UserError, match=r"--tile 64: carried does not paint in tiles: .* Leave it out"):
+        fit_memory(*sizes, carried, settings.changed(tile=64, statistic="histogram"), CPU)
+
+
+def test_what_needs_far_more_is_refused_at_once(carried, settings, free, monkeypatch):
+    free(1)
     monkeypatch.setattr(estimate, "painting_bytes", lambda *_: pytest.fail("it looks closer"))
     with pytest.raises(UserError, match=r"^Painting 4000 px with carried takes at least .* memory, and 1 GiB are"):
-        check_least_of(carried, (3000, 4000), [(3000, 4000)], settings, torch.device("cpu"))
-    check_least_of(carried, (300, 400), [(300, 400)], settings, torch.device("cpu"))
+        check_least_of(carried, (3000, 4000), [(3000, 4000)], settings, CPU)
+    check_least_of(carried, (300, 400), [(300, 400)], settings, CPU)
+
+
+def test_the_line_says_how_many_tiles_there_are(settings):
+    assert tiles_line((300, 400), [], settings) is None
+    line = tiles_line((300, 400), [], settings.changed(tile=128, history=7))
+    assert line == "400 x 300 px in 12 tiles of up to 128 px and a history of 7"
 
 
 def test_memory_that_ends_within_a_pyramid_is_one_line_with_the_size_that_went_well(carried, monkeypatch):
@@ -123,9 +171,14 @@ def test_memory_that_ends_within_a_pyramid_is_one_line_with_the_size_that_went_w
         return build(kind, start, *others)
 
     monkeypatch.setattr(loop, "build_canvas", fail_when_large)
-    picture = torch.rand(1, 3, 160, 192)
+    picture, finished = torch.rand(1, 3, 160, 192), []
     settings = PaintSettings.of(precision="fp32", scales=2, steps=2).resolved()
     with pytest.raises(UserError, match=r"to paint 192 x 160 px. Use --size 96, up to which it went well"):
         paint(Scene(picture, picture), carried, settings)
+    result = paint(Scene(picture, picture), carried, settings, at_scale=finished.append, keeps_unfinished=True)
+    assert "to paint 192 x 160 px" in result.unfinished
+    assert result.image.shape == (1, 3, 80, 96)
+    assert torch.equal(result.image, finished[0])
+    assert result.scalars["loss/total"] > 0
     with pytest.raises(UserError, match=r"to paint 192 x 160 px. Use a smaller --size"):
         paint(Scene(picture, picture), carried, replace(settings, optimization=settings.optimization.changed(scales=1)))

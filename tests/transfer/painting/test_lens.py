@@ -167,15 +167,14 @@ def test_which_taps_are_smoothed(backbone):
 # The lens
 
 
-def test_lens_halves_smooths_and_scales(backbone, content, settings):
+def test_lens_smooths_and_scales(backbone, content, settings):
     losses = settings(smoothing="softmax", smoothing_taps=("relu2_1",), gauge="canonical", temperature=3.0).losses
     seen = Lens(backbone, losses, ["relu1_1", "relu2_1"], "fp32")
-    halved = torch.nn.functional.avg_pool2d(content, 2)
-    maps = backbone.features(halved, ["relu1_1", "relu2_1"])
+    maps = backbone.features(content, ["relu1_1", "relu2_1"])
     scales = channel_scales(backbone, ["relu1_1", "relu2_1"], "fp32")
     plain = {tap: maps[tap] / scales[tap] for tap in maps}
     assert seen.smoothed == {"relu2_1"}
-    torch.testing.assert_close(seen.unsmoothed(content, ["relu1_1", "relu2_1"], octave=1), plain)
-    smoothed = seen.features(content, ["relu1_1", "relu2_1"], octave=1)
+    torch.testing.assert_close(seen.unsmoothed(content, ["relu1_1", "relu2_1"]), plain)
+    smoothed = seen.features(content, ["relu1_1", "relu2_1"])
     torch.testing.assert_close(smoothed["relu1_1"], plain["relu1_1"])
     torch.testing.assert_close(smoothed["relu2_1"], softmax_smooth(plain["relu2_1"], 3.0))

@@ -139,7 +139,7 @@ def interrupt_at(number, recorder):
 
 def test_interrupt_returns_the_best_so_far(backbone, content, style, settings, recorder):
     told = interrupt_at(4, recorder)
-    result = paint(Scene(content, style), backbone, settings(steps=50), told, keeps_interrupted=True)
+    result = paint(Scene(content, style), backbone, settings(steps=50), told, keeps_unfinished=True)
     assert result.is_interrupted
     assert len(recorder.steps) == 4
     best = min(recorder.steps, key=lambda step: step[1]["loss/total"])
@@ -160,7 +160,7 @@ def test_interrupt_before_the_first_loss_is_passed_on(backbone, content, style, 
 
     monkeypatch.setattr(loop, "Objective", Slow)
     with pytest.raises(KeyboardInterrupt):
-        paint(Scene(content, style), backbone, settings(steps=3), keeps_interrupted=True)
+        paint(Scene(content, style), backbone, settings(steps=3), keeps_unfinished=True)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

@@ -103,7 +103,7 @@ def test_interrupt_at_any_size_gives_the_losses_of_the_whole_picture(
 ):
     config = settings(mode=mode, scales=2, steps=6, optimizer="adam", **SHALLOW, **given)
     pair = (None if mode == "texture" else content, None if mode == "content" else style)
-    result = paint(Scene(*pair), backbone, config, Recorder(interrupt_at), keeps_interrupted=True)
+    result = paint(Scene(*pair), backbone, config, Recorder(interrupt_at), keeps_unfinished=True)
     assert result.is_interrupted
     assert result.image.shape == (style if mode == "texture" else content).shape
     assert 0 <= result.image.min() <= result.image.max() <= 1
@@ -125,7 +125,7 @@ def test_interrupt_while_the_next_size_is_prepared_keeps_the_last(
 
     monkeypatch.setattr(loop, "Objective", Interrupted)
     config = settings(scales=2, steps=6, **SHALLOW)
-    result = paint(Scene(content, style), backbone, config, keeps_interrupted=True)
+    result = paint(Scene(content, style), backbone, config, keeps_unfinished=True)
     assert result.is_interrupted
     assert result.number == 3
     assert result.image.shape == content.shape

@@ -35,9 +35,9 @@ def test_whole_pictures_have_no_guides():
 def test_positions_of_a_map_count_what_they_cover():
     guide = torch.zeros(1, 1, 8, 8)
     guide[..., :3] = 1
-    assert weights_at(guide, torch.zeros(1, 5, 4, 4))[0, 0, 0].tolist() == [1, 0.5, 0, 0]
-    assert weights_at(guide, torch.zeros(1, 5, 4, 4), (0, 1))[0, 0, 0].tolist() == [0.5, 1, 0, 0]
-    assert weights_at(None, torch.zeros(1, 5, 4, 4)) is None
+    assert weights_at(guide, (4, 4))[0, 0, 0].tolist() == [1, 0.5, 0, 0]
+    assert weights_at(guide, (4, 4), (0, 1))[0, 0, 0].tolist() == [0.5, 1, 0, 0]
+    assert weights_at(None, (4, 4)) is None
     assert resize_guide(guide, (8, 8)) is guide
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nstkit.errors import UserError
-from transfer.study.cells import Store, list_cells, read_grid_pairs
+from transfer.study.cells import about, key_of, list_cells, read_grid_pairs
 from transfer.study.config import GridSettings, StudyConfig
 
 
@@ -29,11 +29,11 @@ def test_every_network_pair_size_variant_weight_and_seed_is_a_cell(study, checkp
     )
     cells = list(list_cells(config))
     assert len(cells) == 2 * 4 * 2 * 2 * 2 * 3
-    assert len({cell.key(config.judging) for cell in cells}) == len(cells)
-    labels = [cell.about["backbone"] for cell in cells]
+    assert len({key_of(cell, config.judging) for cell in cells}) == len(cells)
+    labels = [about(cell)["backbone"] for cell in cells]
     assert labels == sorted(labels, key=labels.index)  # the cells of one network stand together
-    assert {cell.about["style_weight"] for cell in cells} == {3.0, 30.0}
-    assert {(cell.painting.seed, cell.about["seed"]) for cell in cells} == {(0, 0), (1, 1), (2, 2)}
+    assert {about(cell)["style_weight"] for cell in cells} == {3.0, 30.0}
+    assert {(cell.painting.seed, about(cell)["seed"]) for cell in cells} == {(0, 0), (1, 1), (2, 2)}
 
 
 def test_weight_of_the_variant_stays_where_the_grid_names_none(study):
@@ -58,7 +58,7 @@ def test_fewer_styles_than_contents_are_used_again(pictures):
 def test_key_follows_pictures_network_settings_and_judges(study, pictures, checkpoint, tmp_path, draw_picture):
     def key(**given):
         config = study(**given)
-        return next(list_cells(config)).key(config.judging)
+        return key_of(next(list_cells(config)), config.judging)
 
     same = key()
     assert key() == same
@@ -85,12 +85,20 @@ def test_missing_picture_is_found_before_any_painting(study, tmp_path):
         list(list_cells(study(content=(tmp_path / "gone.png",))))
 
 
-def test_cell_is_found_once_it_is_whole(tmp_path, draw_picture):
-    store, picture = Store(tmp_path), draw_picture((20, 12))
-    assert store.find("abc") is None
-    store.keep("abc", {"loss/style": 0.5, "trace": [[1, 0.1, 2.0]]}, picture)
-    row, again = store.find("abc")
-    assert row == {"loss/style": 0.5, "trace": [[1, 0.1, 2.0]]}
-    assert again.tobytes() == picture.tobytes()
-    (tmp_path / "cells" / "abc.json").unlink()
-    assert store.find("abc") is None
+def test_picture_that_does_not_open_costs_its_own_cells(study, pictures, tmp_path, draw_picture):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    both = (pictures / "content" / "boat.png", tmp_path / "bad.png")
+    lost = {}
+    assert {cell.pair.content_name for cell in list_cells(study(content=both), lost)} == {"boat"}
+    assert list(lost) == ["bad-dots", "bad-waves"]
+    assert "bad.png: not a readable picture" in lost["bad-dots"]
+    for given in ({"content": both[1:]}, {"content": both, "pairing": "matched"}):
+        with pytest.raises(UserError, match="not a readable picture"):
+            list(list_cells(study(**given), {}))
+
+
+def test_start_of_a_variant_may_be_a_file(study, pictures):
+    start = pictures / "style" / "dots.jpg"
+    cells = list(list_cells(study(variant=("own:", f"file: --init {start}"))))
+    assert [cell.pair.start is None for cell in cells[:2]] == [True, False]
+    assert cells[0].key != cells[1].key

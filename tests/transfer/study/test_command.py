@@ -6,6 +6,7 @@ import json
 import pytest
 from PIL import Image
 
+from transfer.jobs import easel
 from transfer.study import grid
 from transfer.study.__main__ import main
 
@@ -51,18 +52,18 @@ def test_grid_is_painted_and_laid_out(words, tmp_path, call_command, capsys, rea
 
 
 def test_same_name_goes_on_and_paints_nothing_twice(words, tmp_path, call_command, capsys, monkeypatch):
-    paint, painted = grid.paint, []
+    paint, painted = easel.paint, []
 
-    def interrupted(scene, backbone, settings, note):
+    def interrupted(scene, backbone, settings, note, **options):
         def note_or_interrupt(step):
             note(step)
             if len(painted) == 4:
                 raise KeyboardInterrupt
 
         painted.append(scene)
-        return paint(scene, backbone, settings, note_or_interrupt)
+        return paint(scene, backbone, settings, note_or_interrupt, **options)
 
-    monkeypatch.setattr(grid, "paint", interrupted)
+    monkeypatch.setattr(easel, "paint", interrupted)
     assert call_command(main, *words) == 130
     folder = tmp_path / "runs" / "study" / "it"
     assert len(read_rows(folder)) == 3
@@ -92,14 +93,14 @@ def test_cell_that_cannot_be_painted_is_a_row_with_its_reason(words, tmp_path, c
 def test_cell_that_the_memory_is_too_small_for_does_not_end_the_study(
     words, tmp_path, call_command, monkeypatch, capsys
 ):
-    paint = grid.paint
+    paint = easel.paint
 
-    def fail_for_pixels(scene, backbone, settings, *more):
+    def fail_for_pixels(scene, backbone, settings, *more, **options):
         if settings.optimization.canvas == "pixels":
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate ...")
-        return paint(scene, backbone, settings, *more)
+        return paint(scene, backbone, settings, *more, **options)
 
-    monkeypatch.setattr(grid, "paint", fail_for_pixels)
+    monkeypatch.setattr(easel, "paint", fail_for_pixels)
     assert call_command(main, *words) == 1
     assert "4 of 8 cells could not be painted" in capsys.readouterr().err
     rows = read_rows(tmp_path / "runs" / "study" / "it")

@@ -19,7 +19,7 @@ from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
 from nstkit.settings import known
 from transfer.judges.networks import named_by
-from transfer.painting.estimate import check_painting
+from transfer.painting.estimate import fit_memory
 from transfer.painting.format import fit_format
 from transfer.painting.loop import Step, paint
 from transfer.painting.pyramid import Kept
@@ -106,7 +106,7 @@ class Painter:
         settings, scene = commission.settings.changed(steps=stops[-1]), commission.scene
         choice = fit_format(backbone, settings.losses, self._run.precision, self._run.memory_format)
         settings = settings.changed(precision=choice.format.precision)
-        check_painting(*scene.sizes, backbone, settings, self._device)
+        settings = fit_memory(*scene.sizes, backbone, settings, self._device)
         kept, early = Kept(settings.optimization, 0), []
 
         def report(step: Step) -> None:

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from transfer.painting.losses.functions import (
+    count_of_values,
     gatys_content_loss,
     gatys_style_loss,
     keras_style_loss,
-    neural_style_content_loss,
     neural_style_style_loss,
     relative_content_scale,
     relative_style_scale,
@@ -55,8 +55,8 @@ class Convention:
     Attributes:
         style: loss of a Gram matrix and its target; None = the distance of whichever statistic it is.
         style_scale: what that is divided by; from the summary of the content and the distance from the style.
-        content: loss of features and their target, before it is divided by the scale.
-        content_scale: from the features of the content.
+        content: loss of features and their target, before it is divided by the scale: a sum over positions.
+        content_scale: from the moments of the content's features and the count of their positions.
         variation: of the picture.
         averages_taps: the layers of a term are averaged; otherwise they are added up.
         counts_pixels: Gram matrices are divided by the pixels of the picture at every layer, and not by the positions
@@ -66,7 +66,7 @@ class Convention:
     style: Callable[[Tensor, Tensor], Tensor] | None
     style_scale: Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
     content: Callable[[Tensor, Tensor], Tensor]
-    content_scale: Callable[[Tensor], Tensor]
+    content_scale: Callable[[Tensor, int], Tensor]
     variation: Callable[[Tensor], Tensor]
     averages_taps: bool
     counts_pixels: bool = False
@@ -92,8 +92,8 @@ CONVENTIONS: dict[Loss, Convention] = {
     "neural-style": Convention(
         style=neural_style_style_loss,
         style_scale=one,
-        content=neural_style_content_loss,
-        content_scale=one,
+        content=squared_distance,
+        content_scale=count_of_values,
         variation=variation_of_levels,
         averages_taps=False,
     ),
@@ -109,8 +109,8 @@ CONVENTIONS: dict[Loss, Convention] = {
     "tensorflow": Convention(
         style=tensorflow_style_loss,
         style_scale=one,
-        content=neural_style_content_loss,
-        content_scale=one,
+        content=squared_distance,
+        content_scale=count_of_values,
         variation=total_variation,
         averages_taps=True,
     ),

@@ -32,11 +32,42 @@ def relative_style_scale(untouched: Tensor, distance: Callable[[Tensor], Tensor]
     return torch.maximum(distance(untouched), SMALLEST_DISTANCE * distance(torch.zeros_like(untouched)))
 
 
-def relative_content_scale(content: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """Return what a squared feature distance is divided by: the variation of the content's features over positions."""
-    content = content.float()
-    variation = (content - content.mean(dim=(2, 3), keepdim=True)).square().sum()
-    return torch.maximum(variation, SMALLEST_DISTANCE * content.square().sum())
+def channel_moments(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "2 c"]:
+    """Return mean and mean square of each channel, which add up over places of a picture, in float64.
+
+    The square comes from the variance within the maps, so that what hardly varies is not lost in rounding.
+    """
+    values = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+    mean = values.mean(dim=(0, 2, 3))
+    variance = (values - mean[:, None, None]).square().mean(dim=(0, 2, 3))
+    mean, variance = widest(mean), widest(variance)
+    return torch.stack([mean, variance + mean.square()])
+
+
+def widest(values: Tensor) -> Tensor:
+    """Return values in float64, or as they are on a device that has none."""
+    return values if values.device.type == "mps" else values.double()
+
+
+def relative_content_scale(moments: Float[Tensor, "2 c"], positions: int) -> Float[Tensor, ""]:
+    """Return what a squared feature distance is divided by: the variation of the content's features over positions.
+
+    Args:
+        moments: of the content's features, see `channel_moments`.
+        positions: count of them.
+    """
+    mean, square = moments
+    variation, energy = (square - mean.square()).sum(), square.sum()
+    return (positions * torch.maximum(variation, SMALLEST_DISTANCE * energy)).float()
+
+
+def count_of_values(moments: Float[Tensor, "2 c"], positions: int) -> Float[Tensor, ""]:
+    """Return the count of values of maps, by which a sum becomes their mean; see `relative_content_scale`.
+
+    Source: jcjohnson/neural-style and ProGamerGov/neural-style-pt, ContentLoss; the tutorial "Neural style transfer" of
+        tensorflow.org, style_content_loss: both take the mean of the squared differences.
+    """
+    return torch.tensor(float(moments.shape[1] * positions), device=moments.device)
 
 
 def gatys_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"]) -> Float[Tensor, ""]:
@@ -65,16 +96,6 @@ def neural_style_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, 
     return squared_distance(gram, target) / channels**2 / gram.numel()
 
 
-def neural_style_content_loss(
-    features: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]
-) -> Float[Tensor, ""]:
-    """Return the mean squared difference.
-
-    Source: jcjohnson/neural-style and ProGamerGov/neural-style-pt, ContentLoss.
-    """
-    return squared_distance(features, target) / target.numel()
-
-
 def keras_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, "b c c"]) -> Float[Tensor, ""]:
     """Return sum (G - A)^2 / (4 x 3^2) for Grams that are divided by the pixels of the picture.
 
@@ -91,16 +112,16 @@ def tensorflow_style_loss(gram: Float[Tensor, "b c c"], target: Float[Tensor, "b
     return squared_distance(gram, target) / gram.numel()
 
 
-def varies(features: Float[Tensor, "b c h w"]) -> bool:
-    """Return whether maps are finite and differ from place to place; maps that do not carry nothing.
+def varies(moments: Float[Tensor, "2 c"]) -> bool:
+    """Return whether maps of these moments are finite and differ from place to place; maps that do not carry nothing.
 
     Example:
-        >>> varies(torch.ones(1, 2, 3, 3)), varies(torch.arange(9.0).view(1, 1, 3, 3))
-        (False, True)
+        >>> maps = torch.ones(1, 2, 3, 3), torch.arange(9.0).view(1, 1, 3, 3)
+        >>> [varies(channel_moments(each)) for each in maps]
+        [False, True]
     """
-    values = features.float()
-    energy = values.square().sum()
-    variation = (values - values.mean(dim=(2, 3), keepdim=True)).square().sum()
+    mean, square = moments
+    variation, energy = (square - mean.square()).sum(), square.sum()
     return bool(variation > SMALLEST_VARIATION * energy) and bool(torch.isfinite(energy))
 
 

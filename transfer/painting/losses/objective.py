@@ -6,18 +6,23 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from nstkit.backbones.backbone import Backbone
 from nstkit.config import Precision
 from nstkit.errors import UserError
+from nstkit.pictures.tensors import shrink
 from nstkit.quality.activity import PEAK
 from transfer.painting.lens import Lens
 from transfer.painting.losses.conventions import CONVENTIONS
-from transfer.painting.losses.parts import Part, Place, Targets, Term, View
+from transfer.painting.losses.look import Look, Question, View
+from transfer.painting.losses.parts import Part, Targets, Term
 from transfer.painting.losses.terms import build_terms
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings
+from transfer.painting.tiles import Tiling
 
+Beside = tuple[Tensor, list[str]] | None
 SMALLEST_OCTAVE_PX = 48  # shorter side below which no further octave is taken
 
 
@@ -29,7 +34,14 @@ class Objective:
         facts: `peak/TAP` and `peak_smoothed/TAP`, the peakiness of the style's features before and after smoothing.
     """
 
-    def __init__(self, backbone: Backbone, scene: Scene, settings: LossSettings, precision: Precision) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        scene: Scene,
+        settings: LossSettings,
+        precision: Precision,
+        tiling: Tiling | None = None,
+    ) -> None:
         """Compute the targets.
 
         Args:
@@ -38,11 +50,12 @@ class Objective:
                 1, and `equalize` needs it.
             settings: resolved.
             precision: of the network's computation.
+            tiling: how large pictures are cut, see `transfer.painting.losses.look`; None = not at all.
 
         Raises:
             UserError: where no tap has features that vary.
         """
-        self._scene, self._settings = scene, settings
+        self._scene, self._settings, self._tiling = scene, settings, tiling
         self.terms = build_terms(settings, scene, backbone)
         taps = list(dict.fromkeys(tap for term in self.terms for tap in term.taps))
         self._lens = Lens(backbone, settings, taps, precision)
@@ -81,15 +94,22 @@ class Objective:
             self._lens.backbone.label,
             octave,
             size=(untouched.shape[2] >> octave, untouched.shape[3] >> octave),
-            untouched=self._lens.features(untouched, taps, octave),
-            styles=[self._lens.features(style, style_taps, octave) for style in self._scene.styles],
+            untouched=self._look(untouched, octave, taps),
+            styles=[self._look(style, octave, style_taps) for style in self._scene.styles],
         )
         for term in self.terms:
             term.parts += term.prepare(targets)
 
+    def _look(self, picture: Tensor, octave: int, taps: list[str], beside: Beside = None) -> Look:
+        """Return the network's look at a picture, halved as often as the octave says, and at one beside it."""
+        if beside is not None:
+            beside = (halved(beside[0], octave), beside[1])
+        return Look(self._lens, halved(picture, octave), taps, self._tiling, beside)
+
     def _measure_peaks(self) -> None:
         smoothed, style = list(self._lens.smoothed), self._scene.style
         if smoothed and style is not None:
+            style = style if self._tiling is None else shrink(style, self._tiling.core_px)
             for name, features in (("peak", self._lens.unsmoothed), ("peak_smoothed", self._lens.features)):
                 self.facts |= {
                     f"{name}/{tap}": float(PEAK.function(maps)) for tap, maps in features(style, smoothed).items()
@@ -98,11 +118,11 @@ class Objective:
     def _equalize(self, terms: list[Term], start: Tensor) -> None:
         """Weigh the parts so that at `start` their losses are 1, or their gradients have the L1 norm of the mean."""
         image = start.detach().clone().requires_grad_(True)
-        view = self._view(image, (0, 0))
+        losses = self._losses(image, (0, 0))
         for term in terms:
             sizes = []
             for part in term.parts:
-                loss = self._loss(term, part, view)
+                loss = losses[part.tag]
                 if self._settings.equalize == "gradient":
                     (loss,) = torch.autograd.grad(loss, image, retain_graph=True)
                 sizes.append(loss.abs().sum().item())
@@ -122,33 +142,39 @@ class Objective:
             image: in [0, 1], of the content picture's size.
             shift: [px] down and to the right by which the picture, and the content with it, is rolled first.
         """
-        view = self._view(image, shift)
+        of_parts = self._losses(image, shift)
         total = image.new_zeros(())
         losses: dict[str, Tensor] = {}
         for term in self.terms:
-            of_parts = {part.tag: self._loss(term, part, view) for part in term.parts}
             weighed = [part.weight * of_parts[part.tag] for part in term.parts]
             of_term = torch.stack(weighed).sum() if weighed else image.new_zeros(())
-            losses |= {**of_parts, f"loss/{term.name}": of_term}
+            losses |= {**{part.tag: of_parts[part.tag] for part in term.parts}, f"loss/{term.name}": of_term}
             total = total + term.weight * of_term
         return {"loss/total": total, **losses}
 
-    def _view(self, image: Tensor, shift: tuple[int, int]) -> View:
-        """Return the canvas and its features, each place computed once for all terms."""
-        features: dict[Place, Tensor] = {}
-        shifted_content: dict[Place, Tensor] = {}
-        content = self._scene.content
-        rolled = torch.roll(image, shift, dims=(2, 3)) if any(shift) else image
+    def _losses(self, image: Tensor, shift: tuple[int, int]) -> dict[str, Tensor]:
+        """Return the loss of every part by tag; the features of each octave are computed once for all terms."""
+        rolled, content = image, None
+        if any(shift):  # the content's features move with the picture, but not by whole positions
+            rolled = torch.roll(image, shift, dims=(2, 3))
+            content = None if self._scene.content is None else torch.roll(self._scene.content, shift, dims=(2, 3))
+        losses = {part.tag: term.loss(part, image) for term in self.terms for part in term.parts if not part.places}
+        movable = self._places([term for term in self.terms if term.compares_with == "content"])
         for octave, taps in self._places(self.terms).items():
-            features |= {(octave, tap): maps for tap, maps in self._lens.features(rolled, taps, octave).items()}
-        if any(shift) and content is not None:  # its features move with the picture, but not by whole positions
-            content = torch.roll(content, shift, dims=(2, 3))
-            with torch.no_grad():
-                movable = [term for term in self.terms if term.compares_with == "content"]
-                for octave, taps in self._places(movable).items():
-                    maps_of = self._lens.features(content, taps, octave)
-                    shifted_content |= {(octave, tap): maps for tap, maps in maps_of.items()}
-        return View(image, features, shifted_content, shift)
+            beside = None if content is None or octave not in movable else (content, movable[octave])
+            look = self._look(rolled, octave, taps, beside)
+            asked = [
+                (term, part)
+                for term in self.terms
+                for part in term.parts
+                if part.places and part.places[0][0] == octave
+            ]
+            if self._settings.normalize_gradients:
+                losses |= look.total({part.tag: normalized(term, part, shift) for term, part in asked})
+            else:
+                answers = look.total({part.tag: term.question(part, shift) for term, part in asked})
+                losses |= {part.tag: term.loss(part, answers[part.tag]) for term, part in asked}
+        return losses
 
     @staticmethod
     def _places(terms: list[Term]) -> dict[int, list[str]]:
@@ -158,14 +184,23 @@ class Objective:
             places.setdefault(octave, {})[tap] = None
         return {octave: list(places[octave]) for octave in sorted(places)}
 
-    def _loss(self, term: Term, part: Part, view: View) -> Tensor:
-        """Return the loss of one part."""
-        if not part.places:
-            return term(part, (view.image,), view)
-        seen = [view.features[place] for place in part.places]
-        if self._settings.normalize_gradients:
-            return with_normalized_gradient(lambda features: term(part, features, view), seen)
-        return term(part, seen, view)
+
+def halved(picture: Float[Tensor, "1 3 h w"], times: int) -> Float[Tensor, "1 3 h2 w2"]:
+    """Return the means of squares of 2 x 2 pixels, so many times."""
+    return functional.avg_pool2d(picture, 2**times) if times else picture
+
+
+def normalized(term: Term, part: Part, shift: tuple[int, int]) -> Question:
+    """Return what asks for the loss of a part itself, whose gradient has the L1 norm 1 in the features."""
+    question, taps = term.question(part, shift), [tap for _, tap in part.places]
+
+    def ask(view: View) -> Tensor:
+        def loss_of(features: Sequence[Tensor]) -> Tensor:
+            return term.loss(part, question(replace(view, features=dict(zip(taps, features, strict=True)))))
+
+        return with_normalized_gradient(loss_of, [view.features[tap] for tap in taps])
+
+    return ask
 
 
 def with_normalized_gradient(

@@ -1,11 +1,12 @@
-"""What the terms of the loss are made of: parts, what they are prepared from, and what they see in an evaluation.
+"""What the terms of the loss are made of: parts, and what they are prepared from.
 
-A term has parts, one a tap, octave and region, each with a target that is prepared once; an evaluation calls the term
-with each part. The objective computes the features that all terms need, once, and adds up weight x term.
+A term has parts, one a tap, octave and region, each with a target that is prepared once. In an evaluation each part
+asks its question of the canvas's features, and its loss follows from the answer, a sum over positions. The objective
+computes the features that all terms need, once, and adds up weight x term.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from transfer.painting.losses.functions import varies
+from transfer.painting.losses.look import Look, Question
 from transfer.painting.regions import WHOLE, Region
 
 Compared = Literal["style", "content"] | None
@@ -32,6 +34,7 @@ class Part:
         shares: what each target counts.
         scale: what the loss is divided by.
         region: the part of the canvas that is compared.
+        weights: what each position of the first place's maps counts in it, where the canvas is not shifted.
     """
 
     tag: str
@@ -41,6 +44,7 @@ class Part:
     shares: tuple[float, ...] = (1.0,)
     scale: Tensor = field(default_factory=lambda: torch.ones(()))
     region: Region = WHOLE
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -50,33 +54,16 @@ class Targets:
     Attributes:
         label: of the network, for warnings.
         octave: how often the pictures were halved.
-        untouched: features by tap of the content, or of the first canvas where there is no content.
-        styles: those of each style.
+        untouched: look at the content, or at the first canvas where there is no content.
+        styles: at each style.
         size: (height, width) of the untouched picture [px].
     """
 
     label: str
     octave: int
-    untouched: Mapping[str, Tensor]
-    styles: Sequence[Mapping[str, Tensor]]
+    untouched: Look
+    styles: Sequence[Look]
     size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class View:
-    """What a term sees in one evaluation.
-
-    Attributes:
-        image: the canvas, (1, 3, H, W), not shifted.
-        features: of the canvas, by place; shifted where there is jitter.
-        shifted_content: features of the content under the same shift, by place; empty where there is none.
-        shift: [px] by which the canvas was rolled down and to the right.
-    """
-
-    image: Float[Tensor, "1 3 h w"]
-    features: Mapping[Place, Tensor]
-    shifted_content: Mapping[Place, Tensor]
-    shift: tuple[int, int] = (0, 0)
 
 
 @runtime_checkable
@@ -101,13 +88,21 @@ class Term(Protocol):
         """Yield the parts of one octave."""
         ...
 
-    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
+    def question(self, part: Part, shift: tuple[int, int]) -> Question:
+        """Return what a part asks of the canvas's features.
+
+        Args:
+            part: which, with a place.
+            shift: [px] by which the canvas was rolled down and to the right.
+        """
+        ...
+
+    def loss(self, part: Part, answer: Tensor) -> Float[Tensor, ""]:
         """Return the loss of one part, not weighted.
 
         Args:
             part: which.
-            seen: the features at its places, or the canvas where it has none.
-            view: all else.
+            answer: to its question, or the canvas where it has no place.
         """
         ...
 
@@ -117,10 +112,10 @@ def tag_of(name: str, tap: str, octave: int, region: str = "") -> str:
     return f"loss/{name}/{tap}" + (f"/octave{octave}" if octave else "") + (f"/{region}" if region else "")
 
 
-def varying_taps(taps: Iterable[str], features: Mapping[str, Tensor], label: str) -> Iterator[str]:
+def varying_taps(taps: Iterable[str], look: Look, label: str) -> Iterator[str]:
     """Yield the taps whose maps vary over positions; the others carry nothing and are left out, with a warning."""
     for tap in taps:
-        if varies(features[tap]):
+        if varies(look.moments[tap]):
             yield tap
         else:
             warnings.warn(f"{label}: the features of {tap} do not vary, it is left out", stacklevel=2)

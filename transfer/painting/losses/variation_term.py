@@ -1,12 +1,13 @@
 """The term of total variation, which smooths the canvas."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from jaxtyping import Float
 from torch import Tensor
 
 from transfer.painting.losses.conventions import Convention
-from transfer.painting.losses.parts import Compared, Part, Targets, View
+from transfer.painting.losses.look import Question
+from transfer.painting.losses.parts import Compared, Part, Targets
 
 
 class VariationTerm:
@@ -25,6 +26,10 @@ class VariationTerm:
         if targets.octave == 0:
             yield Part(f"loss/{self.name}")
 
-    def __call__(self, part: Part, seen: Sequence[Tensor], view: View) -> Float[Tensor, ""]:
+    def question(self, part: Part, shift: tuple[int, int]) -> Question:
+        """Never called: it asks nothing of features."""
+        raise NotImplementedError
+
+    def loss(self, part: Part, answer: Float[Tensor, "1 3 h w"]) -> Float[Tensor, ""]:
         """Return the variation of the canvas."""
-        return self._convention.variation(seen[0])
+        return self._convention.variation(answer)

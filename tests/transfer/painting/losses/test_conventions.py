@@ -6,6 +6,7 @@ import torch
 
 from transfer.painting.losses.conventions import CONVENTIONS, mean_variation, variation_of_levels
 from transfer.painting.losses.functions import (
+    channel_moments,
     gatys_style_loss,
     relative_content_scale,
     relative_style_scale,
@@ -18,6 +19,7 @@ from transfer.painting.scene import Scene
 from transfer.painting.settings import WEIGHTS
 
 LOSSES = tuple(WEIGHTS)
+POSITIONS = 6 * 7  # of `random_maps`
 
 
 def random_maps(seed, shape=(1, 5, 6, 7), dtype=torch.float64):
@@ -35,11 +37,12 @@ def style_loss(loss, gram, target, scale):
 
 
 def content_loss(loss, features, target, scale):
-    return CONVENTIONS[loss].content(features, target) / (scale if loss == "relative" else 1)
+    scale = scale if loss == "relative" else CONVENTIONS[loss].content_scale(channel_moments(target), POSITIONS)
+    return CONVENTIONS[loss].content(features, target) / scale
 
 
 def content_target(content):
-    return content, relative_content_scale(content)
+    return content, relative_content_scale(channel_moments(content), POSITIONS)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from transfer.painting.losses.functions import widest
 from transfer.painting.losses.statistics.positions import flat_positions, weighted_mean
 
 
@@ -27,6 +28,21 @@ def mean_and_std(
     flat, shares = flat_positions(features, weights)
     mean = weighted_mean(flat, shares, keepdim=True)
     variance = weighted_mean((flat - mean).square(), shares)
-    # The root of 0 has no gradient; that of a channel without variation is 0.
-    smallest = torch.finfo(variance.dtype).tiny
-    return torch.stack([mean[..., 0], variance.clamp(min=smallest).sqrt()], dim=1)
+    return torch.stack([mean[..., 0], _root(variance)], dim=1)
+
+
+def opened_mean_and_std(summary: Float[Tensor, "b 2 c"]) -> Float[Tensor, "b 2 c"]:
+    """Return the mean and the mean square of each channel: sums over positions, in float64."""
+    mean, deviation = widest(summary).unbind(dim=1)
+    return torch.stack([mean, deviation.square() + mean.square()], dim=1)
+
+
+def closed_mean_and_std(opened: Float[Tensor, "b 2 c"]) -> Float[Tensor, "b 2 c"]:
+    """Return the mean and the standard deviation again, in float32."""
+    mean, square = opened.unbind(dim=1)
+    return torch.stack([mean.float(), _root((square - mean.square()).float())], dim=1)
+
+
+def _root(variance: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+    """Return the root; that of 0 has no gradient, and that of a channel without variation is 0."""
+    return variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()

@@ -20,13 +20,17 @@ def flat_positions(
 
     Args:
         features: (B, C, H, W).
-        weights: (1, 1, H, W), 0 or more, some above 0; None = all alike.
+        weights: (1, 1, H, W), 0 or more; None = all alike.
 
     Returns:
-        (B, C, M) with M = H W, and shares (M) that sum to 1; None for M equal ones.
+        (B, C, M) with M = H W, and shares (M) that sum to 1, or are 0 where all weights are; None for M equal ones.
     """
     flat = at_least_float32(features).flatten(2)
-    return flat, None if weights is None else (weights / weights.sum()).to(flat).flatten()
+    return flat, None if weights is None else (weights / _sum(weights)).to(flat).flatten()
+
+
+def _sum(weights: Float[Tensor, "1 1 h w"]) -> Float[Tensor, ""]:
+    return weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def weighted_mean(
