@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 from nstkit import streams
+from nstkit.cores import let_threads_sleep
 from nstkit.interruption import ends_interrupt
 
 # What libraries say, in lower case, where they have no kind of error of their own for it: torch's allocators on a CPU
@@ -123,6 +124,7 @@ def run_command(main: Callable[[], object]) -> None:
     the terminal's encoding lacks is escaped. SIGTERM and SIGHUP end the work as Ctrl-C does.
     """
     streams.make_forgiving()
+    let_threads_sleep()
     code = exit_code(main)
     # Not left to the interpreter's end, where a reader that is gone or a full disk could no longer be answered.
     code = exit_code(sys.stdout.flush) or code

@@ -15,6 +15,8 @@ from nstkit.errors import UserError
 from nstkit.settings import Settings, as_word, checked_values, flag_of, hints_of, leaves_of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")  # that may have settings inside
+NAMED = "named"
+"""Mark of an annotation: a list of texts NAME: WORDS, which a file may also give as a table of words by name."""
 NAMES_CODE = "names code"
 """Mark of an annotation: a value with a colon is code that is imported, so a file alone cannot give it."""
 
@@ -76,6 +78,13 @@ def _flat(cls: type[Settings], settings: Mapping[str, Any]) -> list[tuple[str, A
     for name, value in ((name.replace("-", "_"), value) for name, value in settings.items()):
         if is_group(hints.get(name)) and isinstance(value, dict):
             pairs += _flat(hints[name], value)
+        elif isinstance(value, dict) and NAMED in marks_of(leaves_of(cls).get(name)):
+            pairs.append((name, [f"{key}: {_joined(words)}" for key, words in value.items()]))
         else:
             pairs.append((name, value))
     return pairs
+
+
+def _joined(words: Any) -> str:
+    """Return the words of a table's entry as one text, in which each of a list can be told apart."""
+    return as_word(words) if isinstance(words, list) else str(words)

@@ -2,41 +2,61 @@
 
 import contextlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstkit.config import as_typed, parse, settings_of
 from nstkit.errors import run_command
 from nstkit.interruption import Interruption
+from nstkit.settings import known
 from train_backbone.config import EXAMPLES, TrainConfig
 from train_backbone.presets import PRESETS
 
 if TYPE_CHECKING:
+    import torch
+
+    from nstkit.ranks import Ranks
     from train_backbone.session import Session
 
 
 def main() -> None:
-    """Parse, make everything ready, train, test, report."""
+    """Parse, then one training, or one with each seed and their mean."""
     config = parse(TrainConfig, "train_backbone", presets=PRESETS, examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.hardware import use_device
-    from nstkit.memory import DoesNotFit
     from nstkit.ranks import join_ranks
+    from train_backbone import resume
+    from train_backbone.seeds import one_each, report_seeds
+
+    trainings = [config] if config.run.print_config else one_each(config)
+    if len(trainings) == 1 and (finished := resume.find_finished(trainings[0])):
+        print(f"finished already: {finished}")
+        return
+    device = use_device(config.run.device)
+    with join_ranks(device) as ranks:
+        folders = [train_one(training, device, ranks) for training in trainings]
+        if config.run.seeds and not config.run.print_config and ranks.is_writer:
+            report_seeds(config, [known(folder) for folder in folders])
+
+
+def train_one(config: TrainConfig, device: "torch.device", ranks: "Ranks") -> Path | None:
+    """Make everything ready, train, test, report; return the folder of the run, None where nothing was written."""
+    from nstkit.memory import DoesNotFit
     from train_backbone import resume, trial
     from train_backbone.loop import train
     from train_backbone.session import held_folder, open_session
 
-    if finished := resume.find_finished(config):
+    if finished := resume.find_finished(config):  # another seed is not
         print(f"finished already: {finished}")
-        return
-    device = use_device(config.run.device)
-    with join_ranks(device) as ranks, held_folder(config, ranks) as (folder, is_resumed):
+        return finished
+    with held_folder(config, ranks) as (folder, is_resumed):
         try:
             session = open_session(config, device, ranks, folder, is_resumed)
         except DoesNotFit as error:
             if not config.trial.dry_run:
                 raise
             print(f"memory              {error}")  # which is what was asked for
-            return
+            return None
         if config.run.print_config:
             print(json.dumps(settings_of(session.config), indent=2))
         elif config.trial.dry_run:
@@ -49,12 +69,12 @@ def main() -> None:
             train_and_report(session)
         else:
             train(session.training, session.feed, session.config, session.precision, lambda record: None)
+    return folder
 
 
 def train_and_report(session: "Session") -> None:
     """Train in the process that writes: the run folder, the screen, the measures at the end."""
     from nstkit.runs import Run, tensorboard_command
-    from nstkit.settings import known
     from train_backbone import report
     from train_backbone.finish import measure_and_report
     from train_backbone.loop import train

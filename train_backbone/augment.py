@@ -29,6 +29,7 @@ class EpochPlan:
         erased: box (top, left, bottom, right), in fractions of the side, that is set to the mean colour. None erases
             nothing.
         operation: number of a TrivialAugment operation, and its strength in [-1, 1]. None applies no operation.
+        noise: seed of the noise of each picture. None adds none.
         mixed: box as above whose inside comes from the partner, and the share of the picture itself outside of the box.
             None mixes nothing. Partners are neighbours: 0 with 1, 2 with 3, ...
     """
@@ -39,6 +40,7 @@ class EpochPlan:
     erased: Float[Tensor, "n 4"] | None = None
     operation: Float[Tensor, "n 2"] | None = None
     mixed: Float[Tensor, "n 5"] | None = None
+    noise: Int64[Tensor, "n"] | None = None
 
     def take(self, where: slice | Int64[Tensor, "m"], device: torch.device) -> "EpochPlan":
         """Return the rows at `where`, on a device."""
@@ -49,6 +51,7 @@ class EpochPlan:
             erased=None if self.erased is None else self.erased[where].to(device),
             operation=None if self.operation is None else self.operation[where].to(device),
             mixed=None if self.mixed is None else self.mixed[where].to(device),
+            noise=None if self.noise is None else self.noise[where],  # on the CPU, where the noise is drawn
         )
 
 
@@ -85,6 +88,7 @@ def plan_epoch(count: int, size_px: int, augmentation: AugmentationSettings, *, 
         erased=draw_boxes(random, count, augmentation.erasing) if augmentation.erasing else None,
         operation=draw_operations(random, count) if augmentation.trivial_augment else None,
         mixed=draw_mixing(random, count, mixup, cutmix) if mixup or cutmix else None,
+        noise=torch.from_numpy(random.integers(0, 2**63 - 1, count)) if augmentation.noise else None,
     )
 
 
@@ -168,6 +172,20 @@ def mix(
     weight = torch.where(inside, 0.0, mixed[:, 4, None, None, None])
     partners = images[partner_of(len(images), images.device)]
     return torch.lerp(partners, images, weight), weight.mean(dim=(1, 2, 3))
+
+
+def draw_noise(seeds: Int64[Tensor, "b"], shape: tuple[int, ...], device: torch.device) -> Float[Tensor, "b 3 h w"]:
+    """Return standard normal noise for each picture.
+
+    It is drawn picture by picture on the CPU, so that it follows from a picture's seed alone, on whichever device.
+
+    Args:
+        seeds: of the pictures.
+        shape: (3, H, W) of each.
+        device: where it goes.
+    """
+    generators = (torch.Generator().manual_seed(seed) for seed in seeds.tolist())
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(device)
 
 
 def normalise(

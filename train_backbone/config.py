@@ -30,7 +30,7 @@ EXAMPLES = """
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Strength = Annotated[float, Interval(ge=0, le=1e3)]
-CountOr0 = Annotated[int, COUNTS_OR_0]
+EpochOr0 = Annotated[float, Interval(ge=0, le=1e9)]
 SmallSidePx = Annotated[int, Interval(ge=8, le=LONGEST_PX)]
 IN_A_RUN = OnlyWith("overfit_batch", (False,))
 OF_CALTECH101 = OnlyWith("dataset", ("caltech101",))
@@ -140,6 +140,11 @@ class AugmentationSettings(Settings):
     """Change each picture by one random operation of TrivialAugment."""
     progressive: tuple[SmallSidePx, ...] = ()
     """Sides [px] of smaller pictures that share the first half of the run, such as 20 24."""
+    noise: Share = 0.0
+    """Deviation of Gaussian noise that is added to the pictures last, where black is 0 and white is 1. 0 adds none."""
+    adversarial: Annotated[float, Interval(ge=0, le=1e3)] = 0.0
+    """Length of the step by which each picture is made harder for the network before it learns from it, where black is
+    0 and white is 1. 0 takes none. A step of training then takes about twice as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +180,9 @@ class ProgressSettings(Settings):
     final_fit: Path | None = None
     """Folder of a finished run of the same recipe. It is repeated on training and validation pictures together, and the
     learning rate drops when it dropped there."""
-    keep_epochs: Annotated[tuple[CountOr0, ...], IN_A_RUN] = ()
-    """Epochs after which a small checkpoint is kept and measured, for studies. 0 keeps the initial weights."""
+    keep_epochs: Annotated[tuple[EpochOr0, ...], IN_A_RUN] = ()
+    """Epochs, or parts of them, after which a small checkpoint is kept and measured, for studies, such as 0 0.3 1 20. 0
+    keeps the initial weights."""
     quality: bool = True
     """At the end, measure probes, ranks and activity of the taps, beside those of a random network."""
 
@@ -187,6 +193,9 @@ class TrainRunSettings(RunSettings):
 
     preset: PresetName | None = None
     """Settings that go together; each is described below. Flags and --config win over them."""
+    seeds: tuple[Annotated[int, SEEDS], ...] = ()
+    """Train once with each of these seeds. NAME-seed0, ... are the runs of `--run-name NAME`; NAME-seeds.csv is their
+    mean and deviation. None given = one run with `--seed`."""
     compile: bool = False
     """Compile the network with torch.compile, which takes a minute at first and makes the steps faster."""
 
@@ -207,11 +216,20 @@ class TrainConfig(CommandConfig):
     run: TrainRunSettings = TrainRunSettings()
 
     def __post_init__(self) -> None:
-        """Refuse epochs to keep that there will not be."""
+        """Refuse epochs to keep that there will not be, and seeds where there is one training."""
         super().__post_init__()
         epochs, kept = self.recipe.epochs, self.progress.keep_epochs
         if self.progress.final_fit is None and max(kept, default=0) > epochs:  # it takes the epochs of that run
-            raise NotAllowed([f"--keep-epochs {as_word(kept)} (0 to {epochs}, the --epochs)"])
+            shown = " ".join(f"{epoch:g}" for epoch in kept)
+            raise NotAllowed([f"--keep-epochs {shown} (0 to {epochs}, the --epochs)"])
+        if self.run.seeds:
+            of_one = [flag_of(name) for name, is_asked in self.trial.flat().items() if is_asked]
+            if self.progress.resume not in (None, "auto"):
+                of_one.append(f"--resume {self.progress.resume}")
+            if of_one:
+                raise UserError(f"--seeds with {of_one[0]}, which is of one training. Give one of the two.")
+            if len(set(self.run.seeds)) < len(self.run.seeds):
+                raise NotAllowed([f"--seeds {as_word(self.run.seeds)} (each seed once)"])
 
     def resolved(self, steps_an_epoch: int, batch_size: int | None = None) -> "TrainConfig":
         """Return the settings with every None that depends on others filled in.

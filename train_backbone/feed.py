@@ -12,7 +12,16 @@ from torch.profiler import record_function
 from nstkit.datasets.arrays import Dataset
 from nstkit.ranks import Ranks
 from nstkit.settings import known
-from train_backbone.augment import EpochPlan, crop_and_flip, is_inside, mix, normalise, partner_of, plan_epoch
+from train_backbone.augment import (
+    EpochPlan,
+    crop_and_flip,
+    draw_noise,
+    is_inside,
+    mix,
+    normalise,
+    partner_of,
+    plan_epoch,
+)
 from train_backbone.config import TrainConfig
 from train_backbone.trivial_augment import apply_operations
 
@@ -79,7 +88,7 @@ class Feed:
             with record_function("augment"):
                 batch_rows = rows.take(slice(index * size, (index + 1) * size), device)
                 side_px = side_at(config.augmentation.progressive, step + index, max_steps, self.data.size_px)
-                batch = prepare(images, labels, batch_rows, mean, std, side_px)
+                batch = prepare(images, labels, batch_rows, mean, std, side_px, config.augmentation.noise)
             yield batch
 
 
@@ -103,6 +112,7 @@ def prepare(
     mean: Float[Tensor, "3"],
     std: Float[Tensor, "3"],
     side_px: int,
+    noise_sd: float = 0.0,
 ) -> Batch:
     """Return pictures after all that the plan has for them.
 
@@ -113,6 +123,7 @@ def prepare(
         mean: of each channel, in [0, 1].
         std: deviation of each channel.
         side_px: side of the pictures that are returned.
+        noise_sd: deviation of the noise, for pictures in [0, 1]. It is added last and not cut off at black and white.
     """
     images = crop_and_flip(images, rows.shift, rows.is_flipped).permute(0, 3, 1, 2).float() / 255
     if rows.operation is not None:
@@ -122,9 +133,14 @@ def prepare(
         images = images.masked_fill(is_inside(rows.erased, *images.shape[2:]), 0)
     if side_px != images.shape[2]:
         images = functional.interpolate(images, side_px, mode="bilinear", antialias=True)
-    if rows.mixed is None:
+    share = None
+    if rows.mixed is not None:
+        images, share = mix(images, rows.mixed)
+    if rows.noise is not None:
+        noise = draw_noise(rows.noise, tuple(images.shape[1:]), images.device)
+        images = images + noise * (noise_sd / std)[:, None, None]
+    if share is None:
         return Batch(images, labels)
-    images, share = mix(images, rows.mixed)
     partner_labels = labels[partner_of(len(labels), labels.device)]
     is_lesser = share < 0.5
     labels, partner_labels = (

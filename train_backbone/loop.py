@@ -1,7 +1,7 @@
 """The training loop. It knows no files and no screen: it hands a small record to one callback."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from torch.profiler import record_function
 from nstkit.config import Precision
 from nstkit.hardware import autocast, memory_format_of
 from nstkit.settings import known
+from train_backbone.adversarial import perturbed
 from train_backbone.config import TrainConfig
 from train_backbone.evaluate import evaluate
 from train_backbone.feed import Batch, Feed
@@ -32,6 +33,7 @@ class Record:
         step: optimizer steps done.
         epoch: epochs done.
         scalars: by tag, such as `train/loss`.
+        kept_epoch: the part of an epoch that is done now, such as 0.3, where a checkpoint of it is to be kept.
         is_before_validation: whether the steps of the epoch are done and its validation follows.
         is_epoch_end: whether the validation has been measured.
         is_best: whether every earlier epoch had a lower validation top-1.
@@ -41,6 +43,7 @@ class Record:
     step: int
     epoch: int
     scalars: dict[str, float] = field(default_factory=dict)
+    kept_epoch: float | None = None
     is_before_validation: bool = False
     is_epoch_end: bool = False
     is_best: bool = False
@@ -114,9 +117,12 @@ def train_epoch(
     last = min(feed.batches_an_epoch, first + known(config.recipe.max_steps) - training.step)
     if first >= last:
         return
+    kept = kept_steps(config.progress.keep_epochs, feed.batches_an_epoch)
     sums = torch.zeros(4, device=device)  # of what `train_step` returns
     for batch in feed.read(training.epoch, first, training.step):
-        sums += train_step(training, batch, config, precision, memory_format, feed.ranks.rank)
+        sums += train_step(training, batch, config, precision, memory_format, feed.ranks.rank, feed.data.std)
+        if training.step in kept:
+            report(Record(training.step, training.epoch, kept_epoch=kept[training.step]))
         steps = (training.batch - 1) % STEPS_A_RECORD + 1
         if steps == STEPS_A_RECORD or training.batch == last:
             loss, top1, norm, skipped = feed.ranks.mean(sums / steps).tolist()
@@ -134,6 +140,16 @@ def train_epoch(
             return
 
 
+def kept_steps(epochs: Sequence[float | int], steps_an_epoch: int) -> dict[int, float]:
+    """Return behind which step each part of an epoch is done; whole epochs are left out, as they end in a validation.
+
+    Example:
+        >>> kept_steps((0, 0.1, 0.3, 1, 2.5), 20)
+        {2: 0.1, 6: 0.3, 50: 2.5}
+    """
+    return {max(1, round(epoch * steps_an_epoch)): epoch for epoch in epochs if epoch % 1}
+
+
 def train_step(
     training: Training,
     batch: Batch,
@@ -141,8 +157,9 @@ def train_step(
     precision: Precision,
     memory_format: torch.memory_format,
     rank: int = 0,
+    std: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> Tensor:
-    """Do one optimizer step; return four numbers, (4,).
+    """Do one optimizer step; return four numbers, (4,). `std` is what the pictures were divided by.
 
     They are the loss, the share of correct pictures, the norm of the gradient before it is clipped, and 1 where float16
     overflowed, so that the weights stayed as they were; then the norm is 0.
@@ -157,6 +174,8 @@ def train_step(
         is_last = index == parts - 1
         with nullcontext() if is_last or not isinstance(forward, DistributedDataParallel) else forward.no_sync():
             images = part.images.contiguous(memory_format=memory_format)
+            if config.augmentation.adversarial:
+                images = harder(training.model, part, images, config, precision, std)
             with (
                 record_function("forward"),
                 autocast(device, precision),
@@ -171,6 +190,20 @@ def train_step(
         norm, is_skipped = update(training, config.recipe.clip)
     training.step, training.batch = training.step + 1, training.batch + 1
     return torch.cat([seen, norm[None], norm.new_full((1,), is_skipped)])
+
+
+def harder(
+    network: nn.Module, part: Batch, images: Tensor, config: TrainConfig, precision: Precision, std: Sequence[float]
+) -> Tensor:
+    """Return the pictures of a part of a batch after an adversarial step; see `perturbed`."""
+    with autocast(images.device, precision), admits_small_pictures(network, images.shape[2]):
+        return perturbed(
+            network,
+            images,
+            lambda logits: target_loss(logits, part, config.recipe.label_smoothing),
+            config.augmentation.adversarial,
+            std,
+        )
 
 
 @contextmanager

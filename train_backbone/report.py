@@ -46,7 +46,7 @@ class Reporter:
             self._max_steps, "training", "steps", is_quiet=config.run.quiet, initial=session.training.step
         )
         if 0 in config.progress.keep_epochs and session.training.step == 0:
-            self.keep()
+            self.keep(0)
 
     def __call__(self, record: Record) -> None:
         """Take one record; raise `KeyboardInterrupt` after a save if the user or the system asked for an end."""
@@ -57,6 +57,9 @@ class Reporter:
             self._run.show_text("watchdog", record.death, record.step)
             self._bar.reset(self._max_steps)
             self._bar.update(record.step)
+            return
+        if record.kept_epoch is not None:
+            self.keep(record.kept_epoch)
             return
         self._run.log(record.step, record.scalars)
         self._bar.update(record.step - self._bar.n)
@@ -90,7 +93,7 @@ class Reporter:
         if record.is_best:
             self.save("ckpt.pt", self._quality)
         if record.epoch in self._session.config.progress.keep_epochs:
-            self.keep()
+            self.keep(record.epoch, self._quality)
         self.save_last()
 
     def save_last(self) -> None:
@@ -99,11 +102,12 @@ class Reporter:
         self.save("last.pt", self._quality, training=self._session.training.state_dict())
         self._saved_s = time.monotonic()
 
-    def keep(self) -> None:
-        """Keep the network as it is after this epoch; in float16 convolutions and linear layers take half the space."""
-        training = self._session.training
-        name = f"epochs/epoch-{training.epoch:03d}.pt"
-        self.save(name, self._quality, is_half=True, epoch=training.epoch)
+    def keep(self, epoch: float | int, quality: dict[str, float] | None = None) -> None:
+        """Keep the network as it is after this epoch or part of one, with what was measured of it.
+
+        Convolutions and linear layers are kept in float16, which takes half the space.
+        """
+        self.save(f"epochs/{kept_name(epoch)}", quality or {}, is_half=True, epoch=epoch)
 
     def save(self, name: str, quality: dict[str, float], *, is_half: bool = False, **more: Any) -> Path:
         """Write a checkpoint of the measured weights into the run folder."""
@@ -119,6 +123,16 @@ class Reporter:
     def close(self) -> None:
         """Take the progress bar off the screen."""
         self._bar.close()
+
+
+def kept_name(epoch: float | int) -> str:
+    """Return the file name of a checkpoint that is kept after an epoch or a part of one.
+
+    Example:
+        >>> kept_name(20), kept_name(0.1), kept_name(2.25)
+        ('epoch-020.pt', 'epoch-000.1.pt', 'epoch-002.25.pt')
+    """
+    return f"epoch-{int(epoch):03d}{f'{epoch % 1:g}'[1:]}.pt"
 
 
 def announce(run: Run, session: Session) -> None:

@@ -16,7 +16,7 @@ from nstkit.datasets.arrays import Dataset, merge_validation
 from nstkit.datasets.load import load_dataset
 from nstkit.datasets.names import TRAINING_COUNTS
 from nstkit.errors import UserError
-from nstkit.folders import held, new_folder
+from nstkit.folders import held, new_folder, slugify
 from nstkit.formats import Choice, choose_format, list_formats
 from nstkit.quality.sample import batch_size
 from nstkit.ranks import Ranks
@@ -78,8 +78,7 @@ def held_folder(config: TrainConfig, ranks: Ranks) -> Iterator[tuple[Path | None
     Raises:
         UserError: where another process trains this run, the name is taken, or `--resume` names no run that can go on.
     """
-    network, trial = config.network, config.trial
-    slug = f"{network.arch}-{network.norm}-w{network.width:g}-{config.data.dataset}"
+    trial = config.trial
     folder, is_resumed = None, False
     with contextlib.ExitStack() as stack:
         if ranks.is_writer:
@@ -87,9 +86,15 @@ def held_folder(config: TrainConfig, ranks: Ranks) -> Iterator[tuple[Path | None
             is_resumed = folder is not None
             if not (config.run.print_config or trial.dry_run or trial.overfit_batch):
                 parent = config.run.runs_dir / "train_backbone"
-                place = new_folder(parent, config.run.run_name, slug) if folder is None else held(folder)
+                place = new_folder(parent, config.run.run_name, slug_of(config)) if folder is None else held(folder)
                 folder = stack.enter_context(place)
         yield ranks.from_writer((folder, is_resumed))
+
+
+def slug_of(config: TrainConfig) -> str:
+    """Return what the name of a run's folder says of its settings where it has no other."""
+    network = config.network
+    return slugify(f"{network.arch}-{network.norm}-w{network.width:g}-{config.data.dataset}")
 
 
 def open_session(

@@ -107,7 +107,8 @@ def step_once(session: Session, batch: Batch) -> list[float]:
     training = session.training
     memory_format = memory_format_of(training.model.parameters())
     training.model.train()
-    return train_step(training, batch, session.config, session.precision, memory_format).tolist()
+    std = session.data.std
+    return train_step(training, batch, session.config, session.precision, memory_format, std=std).tolist()
 
 
 def begin_memory(device: torch.device) -> None:

@@ -1,9 +1,12 @@
 """How many cores there are: those of the machine that the process may use, or what a container gives it."""
 
+import os
+
 import pytest
 
 from nstkit import cgroups, cores
 from nstkit.cores import cores as count_cores
+from nstkit.errors import run_command
 
 V2, V1 = "0::/box/job\n", "3:cpu,cpuacct:/box/job\n1:name=systemd:/\n"
 
@@ -65,3 +68,19 @@ def test_processes_of_torchrun_share_what_there_is(system, monkeypatch):
     for processes, expected in ((1, 8), (4, 2), (32, 1)):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
         assert count_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    ids=["nothing", "turns", "policy"],
+)
+def test_a_command_lets_idle_threads_give_their_core_away(given, expected, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back in the end
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    run_command(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
+    assert seen == [expected]

@@ -86,6 +86,9 @@ def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
         ({"train_fraction": 0.0}, "--train-fraction 0.0 (above 0, at most 1)"),
         ({"train_fraction": 1.5}, "--train-fraction 1.5 (above 0, at most 1)"),
         ({"keep_epochs": (1, -2)}, "--keep-epochs 1 -2 (at least 0)"),
+        ({"noise": 1.5}, "--noise 1.5 (0 to 1)"),
+        ({"adversarial": -1.0}, "--adversarial -1.0 (at least 0)"),
+        ({"seeds": (1, 2, 1)}, "--seeds 1 2 1 (each seed once)"),
         ({"progressive": (20, 7)}, "--progressive 20 7 (at least 8)"),
         ({"accumulate": 0}, "--accumulate 0 (at least 1)"),
         ({"accumulate": 3}, "--accumulate 3 (a divisor of --batch-size)"),
@@ -118,7 +121,7 @@ def test_command_line_gives_the_settings():
     words = "--progressive 20 24 --keep-epochs 0 3 --no-quality --ema 0 --final-fit runs/a --dry-run"
     config = parse(TrainConfig, "train_backbone", words.split())
     assert (config.augmentation.progressive, config.recipe.ema) == ((20, 24), 0.0)
-    assert config.progress == ProgressSettings(keep_epochs=(0, 3), final_fit=Path("runs/a"), quality=False)
+    assert config.progress == ProgressSettings(keep_epochs=(0.0, 3.0), final_fit=Path("runs/a"), quality=False)
     assert config.trial == TrialSettings(dry_run=True)
 
 
@@ -131,8 +134,19 @@ def test_learning_rate_is_that_of_the_batch_there_is():
 def test_epochs_to_keep_that_there_will_not_be_are_refused():
     with pytest.raises(UserError, match=r"not allowed: --keep-epochs 0 99 \(0 to 20, the --epochs\)\."):
         TrainConfig.of(epochs=20, keep_epochs=[0, 99])
-    TrainConfig.of(epochs=20, keep_epochs=[0, 20])
+    with pytest.raises(UserError, match=r"not allowed: --keep-epochs 0\.1 1\.5 \(0 to 1, the --epochs\)\."):
+        TrainConfig.of(epochs=1, keep_epochs=[0.1, 1.5])
+    TrainConfig.of(epochs=20, keep_epochs=[0, 0.1, 20])
     TrainConfig.of(epochs=20, keep_epochs=[99], final_fit="a")  # whose epochs they are
+
+
+@pytest.mark.parametrize(
+    "of_one", [{"dry_run": True}, {"overfit_batch": True}, {"profile": True}, {"resume": "runs/a"}]
+)
+def test_several_seeds_are_several_trainings(of_one):
+    with pytest.raises(UserError, match=r"--seeds with --.*, which is of one training"):
+        TrainConfig.of(seeds=[0, 1], **of_one)
+    TrainConfig.of(seeds=[0, 1], resume="auto")
 
 
 def test_trials_are_taken_one_at_a_time():

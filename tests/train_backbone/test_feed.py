@@ -19,7 +19,8 @@ KINDS = {
     "erased": {"erasing": 0.7},
     "operations": {"trivial_augment": True},
     "mixed": {"mixup": 0.4, "cutmix": 1.0},
-    "all, small": {"erasing": 0.5, "trivial_augment": True, "cutmix": 1.0, "progressive": (16, 24)},
+    "noisy": {"noise": 0.1},
+    "all, small": {"erasing": 0.5, "trivial_augment": True, "cutmix": 1.0, "progressive": (16, 24), "noise": 0.1},
 }
 COLUMNS = tuple(field.name for field in dataclasses.fields(Batch))
 
@@ -65,9 +66,25 @@ def test_reading_on_from_a_batch_gives_what_reading_from_the_start_gives_there(k
 
 
 def test_batch_size_does_not_change_what_happens_to_a_picture(settings, feed_of):
-    given = {"erasing": 0.5, "trivial_augment": True, "mixup": 0.4, "cutmix": 1.0}
+    given = {"erasing": 0.5, "trivial_augment": True, "mixup": 0.4, "cutmix": 1.0, "noise": 0.2}
     small, large = (join(list(feed_of(settings(batch_size=size, **given)).read(0, 0, 0))) for size in (6, 24))
     assert_same(small, large)
+
+
+@pytest.mark.parametrize("kind", ["plain", "mixed", "all, small"])
+def test_noise_of_the_deviation_that_was_asked_for_comes_last(kind, data, settings, feed_of):
+    """On the scale where black is 0 and white is 1, alike for every channel, also in pictures that were mixed."""
+    given = {name: value for name, value in KINDS[kind].items() if name != "noise"}
+    clean, noisy, next_epoch = (
+        join(list(feed_of(settings(**given, **more)).read(epoch, 3, 12)))["images"]
+        for more, epoch in (({}, 0), ({"noise": 0.2}, 0), ({"noise": 0.2}, 1))
+    )
+    noise = (noisy - clean) * torch.tensor(data.std)[:, None, None]
+    torch.testing.assert_close(noise.std(dim=(0, 2, 3)), torch.full((3,), 0.2), rtol=0.03, atol=0)
+    assert noise.mean().abs() < 0.01
+    others = torch.corrcoef(noise.flatten(1))
+    assert (others - torch.eye(len(noise))).abs().max() < 0.2  # each picture has its own
+    assert not torch.equal(next_epoch, noisy)
 
 
 def test_an_epoch_has_every_picture_once_and_the_next_one_in_another_order(data, settings, feed_of):

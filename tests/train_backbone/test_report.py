@@ -10,13 +10,14 @@ from train_backbone import finish
 from train_backbone.__main__ import main
 from train_backbone.config import TrainConfig
 from train_backbone.model import build_model
+from train_backbone.report import kept_name
 
 
 @pytest.fixture(scope="module")
 def kept_run(tmp_path_factory, tiny_training, call_command):
-    """A run of two epochs that keeps the start and the first of them, without an average."""
+    """A run of two epochs of 10 steps that keeps the start, 3 and 13 steps and the first epoch, without an average."""
     runs_dir = tmp_path_factory.mktemp("kept")
-    words = ("--keep-epochs", 0, 1, "--ema", 0, "--runs-dir", runs_dir, "--run-name", "kept")
+    words = ("--keep-epochs", 0, 0.3, 1, 1.25, "--ema", 0, "--runs-dir", runs_dir, "--run-name", "kept")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finish, "draw", lambda *_: {})
         assert call_command(main, *tiny_training, *words) == 0
@@ -24,12 +25,13 @@ def kept_run(tmp_path_factory, tiny_training, call_command):
 
 
 def test_the_epochs_that_were_asked_for_are_there(kept_run):
-    assert sorted(path.name for path in (kept_run / "epochs").iterdir()) == ["epoch-000.pt", "epoch-001.pt"]
+    names = [f"epoch-{epoch}.pt" for epoch in ("000.3", "000", "001.25", "001")]
+    assert sorted(path.name for path in (kept_run / "epochs").iterdir()) == names
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
+@pytest.mark.parametrize("epoch", [0, 0.3, 1])
 def test_kept_checkpoint_is_small_and_measured(epoch, kept_run):
-    content = read_checkpoint(kept_run / "epochs" / f"epoch-{epoch:03d}.pt")
+    content = read_checkpoint(kept_run / "epochs" / kept_name(epoch))
     assert content["epoch"] == epoch
     assert "training" not in content
     for name, value in content["model"].items():
@@ -38,8 +40,10 @@ def test_kept_checkpoint_is_small_and_measured(epoch, kept_run):
         )
     quality = content["quality"]
     assert {"extractor/top1", "extractor/probe", "extractor/rankme/relu3_1"} <= set(quality)
-    assert ("val/top1" in quality) == (epoch > 0)
-    assert len(content["history"]) == epoch
+    assert ("val/top1" in quality) == (epoch == 1)  # validated at its end, and not within it
+    assert len(content["history"]) == int(epoch)
+    tracked = next(value for name, value in content["model"].items() if name.endswith("num_batches_tracked"))
+    assert tracked == 10 * epoch
 
 
 def test_kept_checkpoint_is_a_backbone(kept_run):

@@ -1,8 +1,8 @@
 """How much memory a painting takes, found out before it is begun, and the tiles in which it fits where it would not."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -22,7 +22,7 @@ from transfer.painting.tiles import Tiling, cut_into_tiles
 REHEARSED_STEPS = 3  # after which an optimizer has all that it will have, but for the history of L-BFGS
 REHEARSED_TILES = 2  # of the largest: one computed, and the gradient of another
 CAUTIOUS_BYTES = 2**14  # for each pixel of content and style; VGG19 takes a quarter of it, a large ConvNeXt half
-LEAST_TILE_PX, LARGEST_TILE_PX = 128, 2048  # smaller ones are mostly border
+TILES_PX = 2048, 1024, 512, 256, 128  # sides of cores that are tried; smaller ones would be mostly border
 GOOD_TILE_PX = 512  # down to which tiles are made smaller before the history of L-BFGS is shortened
 
 
@@ -65,22 +65,53 @@ def fit_memory(
         return settings
     what = f"Painting {max(content or styles[0])} px with {backbone.label}"
     try:
-        tiling = measure_tiling(backbone, settings.losses, LEAST_TILE_PX)
+        tiling = measure_tiling(backbone, settings.losses, TILES_PX[-1])
     except NoTiles as error:
         advice = _advice(max(content or styles[0]), whole or 0, free)
         Demand(what, whole or 0, free, f"{advice} {error}.").check()
         return settings
-    outlay = _Outlay.measured(content, styles, backbone, settings, device, tiling)
-    core_px, history = outlay.fitting(MAYBE_TOO_MUCH * free, asked)
-    needed = outlay.bytes(core_px, history)
+    core_px, history, needed = _largest_tiles(content, styles, backbone, settings, device, tiling, free)
     Demand(f"{what} in tiles", needed, free, _advice(max(content or styles[0]), needed, free)).check()
     return settings.changed(tile=core_px, history=history)
+
+
+def _largest_tiles(
+    content: Size | None,
+    styles: Sequence[Size],
+    backbone: Backbone,
+    settings: PaintSettings,
+    device: torch.device,
+    tiling: Tiling,
+    free_bytes: int,
+) -> tuple[int, int, int]:
+    """Return the largest cores [px] and the longest history that fit, else the least, and what they take [bytes].
+
+    The arguments are those of `fit_memory`, how the network's pictures are cut, and the memory.
+    """
+    size, asked = content or styles[0], settings.optimization.tile
+    longest = max(max(each) for each in (content, *styles) if each is not None)
+    pair = TENSORS_SHARE * bytes_a_pair(size, settings.optimization)
+    history = settings.optimization.history
+    remembered = min(history, _steps_of_last_scale(size, settings))
+    least = min(remembered, LEAST_HISTORY)
+    least_px = max(TILES_PX[-1], tiling.step_px)
+    for core_px in [asked] if asked else [px for px in TILES_PX if least_px < px < longest] + [least_px]:
+        needed = painting_bytes(content, styles, backbone, settings, device, replace(tiling, core_px=core_px))
+        if needed is None:
+            raise UserError(f"{backbone.label} does not paint in tiles here. Use a smaller --size.")
+        over = needed - MAYBE_TOO_MUCH * free_bytes
+        if over <= 0:
+            return core_px, history, needed
+        kept = max(least, remembered - math.ceil(over / pair)) if pair else history
+        if over <= (remembered - kept) * pair and core_px <= GOOD_TILE_PX:
+            break
+    return core_px, kept, round(needed - (remembered - kept) * pair)
 
 
 def check_tiles(backbone: Backbone, settings: PaintSettings) -> None:
     """Raise `UserError` where the tiles that the settings ask for would paint another picture than the whole."""
     try:
-        measure_tiling(backbone, settings.losses, LEAST_TILE_PX)
+        measure_tiling(backbone, settings.losses, TILES_PX[-1])
     except NoTiles as error:
         raise UserError(f"--tile {settings.optimization.tile}: {error}. Leave it out.") from error
 
@@ -89,83 +120,6 @@ def _advice(longer_px: int, needed: int, free: int) -> str:
     fitting_px = int(longer_px * math.sqrt(MAYBE_TOO_MUCH * free / max(needed, 1)) / 32) * 32
     smaller = f"--size {fitting_px} would fit" if 64 <= fitting_px < longer_px else "Use a smaller --size"
     return f"{smaller}; a smaller network, --precision bf16 and a shorter --history take less."
-
-
-@dataclass(frozen=True)
-class _Outlay:
-    """What a painting in tiles takes: so much whatever the tiles, and so much for each pixel of the largest of them.
-
-    Attributes:
-        sizes: of content and styles.
-        tiling: whose cores are of any size.
-        fixed_bytes: with the history that is asked for.
-        bytes_a_pixel: of the largest tile.
-        pair_bytes: of L-BFGS.
-        history: asked for, as far as it is reached.
-    """
-
-    sizes: tuple[Size, ...]
-    tiling: Tiling
-    fixed_bytes: float
-    bytes_a_pixel: float
-    pair_bytes: float
-    history: int
-
-    @classmethod
-    def measured(
-        cls,
-        content: Size | None,
-        styles: Sequence[Size],
-        backbone: Backbone,
-        settings: PaintSettings,
-        device: torch.device,
-        tiling: Tiling,
-    ) -> "_Outlay":
-        """Return that of a painting, from rehearsals with two sizes of tiles; between them it is a straight line."""
-        sizes = tuple(size for size in (content, *styles) if size is not None)
-        large_px = min(LARGEST_TILE_PX, max(max(size) for size in sizes) // 2)
-        points = []
-        for core_px in (tiling.core_px, max(large_px, 2 * tiling.core_px)):
-            cut = replace(tiling, core_px=core_px)
-            needed = painting_bytes(content, styles, backbone, settings, device, cut)
-            if needed is None:
-                raise UserError(f"{backbone.label} cannot be painted with in tiles here. Use a smaller --size.")
-            points.append((_largest_area(sizes, cut), needed))
-        (few, less), (many, more) = points
-        slope = (more - less) / max(1, many - few)
-        size = content or styles[0]
-        remembered = min(settings.optimization.history, _steps_of_last_scale(size, settings))
-        pair = TENSORS_SHARE * bytes_a_pair(size, settings.optimization)
-        return cls(sizes, tiling, less - slope * few, slope, pair, remembered)
-
-    def bytes(self, core_px: int, history: int) -> int:
-        """Return what it takes with cores of at most so many pixels and so long a history."""
-        area = _largest_area(self.sizes, replace(self.tiling, core_px=core_px))
-        return round(self.fixed_bytes + self.bytes_a_pixel * area - (self.history - history) * self.pair_bytes)
-
-    def fitting(self, room_bytes: float, asked_px: int | None) -> tuple[int, int]:
-        """Return the largest cores [px], and the longest history beside them, that fit; the smallest if none does."""
-        cores = [asked_px] if asked_px else list(self._cores())
-        shortest = min(self.history, LEAST_HISTORY) if self.pair_bytes else self.history
-        for least_px in (min(GOOD_TILE_PX, cores[0]), cores[-1]):
-            for history in range(self.history, shortest - 1, -1):
-                for core_px in cores:
-                    if core_px >= least_px and self.bytes(core_px, history) <= room_bytes:
-                        return core_px, history
-        return cores[-1], shortest
-
-    def _cores(self) -> Iterable[int]:
-        """Yield the sides that cut the longest side into 2, 3, ... equal parts, down to the smallest."""
-        longest, step = max(max(size) for size in self.sizes), self.tiling.step_px
-        for count in range(2, longest // self.tiling.core_px + 1):
-            core_px = math.ceil(longest / count / step) * step
-            if core_px <= LARGEST_TILE_PX:
-                yield core_px
-        yield self.tiling.core_px
-
-
-def _largest_area(sizes: Iterable[Size], tiling: Tiling) -> int:
-    return max(tile.area for size in sizes for tile in cut_into_tiles(size, tiling))
 
 
 def tiles_line(content: Size | None, styles: Sequence[Size], settings: PaintSettings) -> str | None:

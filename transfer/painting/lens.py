@@ -73,7 +73,7 @@ def channel_scales(
 ) -> dict[str, Float[Tensor, "1 c 1 1"]]:
     """Return what each channel is divided by at each tap: its mean |F| over a fixed set of pictures.
 
-    The set: the two photographs that scikit-learn carries and the drawn sample style, 256 px.
+    The set: the two sample photographs and the drawn sample style, 256 px.
 
     Args:
         backbone: on any device.

@@ -13,7 +13,7 @@ from nstkit.command_line import read_words
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
-from nstkit.settings_file import NAMES_CODE
+from nstkit.settings_file import NAMED, NAMES_CODE
 from nstkit.unused import warn_of_unused
 from transfer.config import (
     JudgingSettings,
@@ -33,7 +33,19 @@ EXAMPLES = """
       --style paintings/ --style-weight 3 10 30 --run-name compared
   python -m transfer.study --variant "spectrum:" "pixels: --canvas pixels"
   python -m transfer.study --backbone vgg19 --variant "ours:" "gatys: --preset gatys2016"
+  python -m transfer.study --config study.toml --run-name mine --pilot
+  python -m transfer.study --report-only runs/study/mine
 """
+
+
+def check_names(setting: str, texts: tuple[str, ...], form: str) -> None:
+    """Raise `UserError` where one of several NAME: WORDS has no name, or two have the same; `form` is an example."""
+    for text in texts:
+        if not text.partition(":")[0].strip() or ":" not in text:
+            raise UserError(f"--{setting} {text}: it has no name. Give {form}.")
+    names = [text.partition(":")[0].strip() for text in texts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"--{setting}: two are named {', '.join(twice)}. Give each its own name, as in {form}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +64,7 @@ class GridSettings(Settings):
     """Longer side(s) of result and style [px]."""
     crop_rim: bool = False
     """Cut off the rim of a style picture, as in `python -m transfer`."""
-    variant: tuple[str, ...] = ("default:",)
+    variant: Annotated[tuple[str, ...], NAMED] = ("default:",)
     """NAME: FLAGS, the flags being those of `python -m transfer` in which this variant differs."""
     style_weight: tuple[Annotated[float, LOSS_WEIGHTS], ...] = ()
     """Weight(s) of the style loss. None given = that of the variant."""
@@ -71,14 +83,7 @@ class GridSettings(Settings):
         for name in ("backbone", "size", "variant"):
             if not getattr(self, name):
                 raise UserError(f"--{name} without a value. Give one or more.")
-        for variant in self.variant:
-            if not variant.partition(":")[0].strip() or ":" not in variant:
-                raise UserError(
-                    f"--variant {variant}: it has no name. Give NAME: FLAGS, such as 'pixels: --canvas pixels'."
-                )
-        names = [variant.partition(":")[0].strip() for variant in self.variant]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(f"--variant: two are named {', '.join(twice)}. Give each its own name, as in NAME: FLAGS.")
+        check_names("variant", self.variant, "NAME: FLAGS, such as 'pixels: --canvas pixels'")
 
     def variants(self, run: RunSettings) -> dict[str, TransferConfig]:
         """Return the settings of each variant by its name, read by the parser of `python -m transfer`.
@@ -132,14 +137,64 @@ RESERVED = (  # settings of `python -m transfer` that are the study's own busine
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuestionSettings(Settings):
+    """What is asked of the pictures; written down before the first one, and fixed from then on."""
+
+    arm: Annotated[tuple[str, ...], NAMED] = ()
+    """NAME: NETWORKS, a group of networks; the first one is of trainings kept on their way, such as 'trained:
+    runs/train_backbone/a-seed*/epochs/*.pt'. In a TOML file a table [arm] of NAME = "NETWORKS"."""
+    quality: str = "extractor/probe"
+    """Which measure of a network is its quality, as it was measured at the end of its training or in QUALITY_RUNS."""
+    quality_runs: tuple[Path, ...] = ()
+    """Folder(s) of runs of `python -m nstkit.quality`, such as runs/quality, whose measures win."""
+    outcome: str = "judge/style"
+    """Which number of a picture the question is about."""
+    matched_by: str = "judge/content"
+    """Which number of a picture is held at one level, between the pictures of several style weights."""
+    level: Annotated[float, Interval(ge=-1e6, le=1e6)] = 0.65
+    """That level. Where less than 90 % of the networks reach it, the nearest one in steps of 0.05 that most do."""
+    margin: Annotated[float, Interval(gt=0, le=1e6)] = 0.03
+    """Smallest difference of the outcome that would matter, between a random and the best network."""
+    alpha: Annotated[float, Interval(ge=0.001, le=0.5)] = 0.05
+    """Level of the tests."""
+
+    def __post_init__(self) -> None:
+        """Refuse arms without a name or of one name."""
+        super().__post_init__()
+        check_names("arm", self.arm, "NAME: NETWORKS, such as 'trained: a.pt b.pt'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRunSettings(RunSettings):
+    """How the command is run, where it computes and where its results go."""
+
+    smoke: bool = False
+    """Run all of it in small, into the run NAME-smoke: few networks, two pairs, 96 px, 5 evaluations. Nothing of it is
+    a result."""
+    pilot: bool = False
+    """Paint a few networks first, into the run NAME-pilot: how far they spread, and how many seeds an answer needs."""
+    report_only: Path | None = None
+    """Folder of a study whose report is written anew from its results.csv; nothing is painted."""
+
+    def __post_init__(self) -> None:
+        """Refuse two of these at once."""
+        super().__post_init__()
+        asked = [flag_of(name) for name in ("smoke", "pilot", "report_only") if getattr(self, name)]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)} are runs of their own. Give one of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyConfig(CommandConfig):
     """Paint a grid of pictures, judge them all alike, and write RUNS_DIR/study/<run>/.
 
-    The folder holds results.csv, a sheet of all pictures, and one picture and one file of numbers a cell. The same
-    command with the same --run-name goes on where it was stopped: cells that are finished are not painted again.
+    The folder holds report.html, report.md, results.csv, a sheet of all pictures, and one picture and one file of
+    numbers a cell. What is asked is written to registration.json first. The same command with the same --run-name goes
+    on where it was stopped: cells that are finished are not painted again.
     """
 
     grid: GridSettings = GridSettings()
+    question: QuestionSettings = QuestionSettings()
     judging: JudgingSettings = JudgingSettings()
     working: WorkerSettings = WorkerSettings()
-    run: RunSettings = RunSettings()
+    run: StudyRunSettings = StudyRunSettings()

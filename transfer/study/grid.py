@@ -46,7 +46,9 @@ GAP_PX = 8  # between the pictures of the sheet
 FAILED_PX = 64  # side of the blank tile of a cell that could not be painted
 
 
-def run_grid(run: Run, cells: list[Job], config: StudyConfig, device: Device) -> list[Row]:
+def run_grid(
+    run: Run, cells: list[Job], config: StudyConfig, device: Device, columns: Mapping[str, Row] | None = None
+) -> list[Row]:
     """Paint, judge and keep every cell that is not finished; return the rows of all, in order.
 
     Args:
@@ -54,6 +56,7 @@ def run_grid(run: Run, cells: list[Job], config: StudyConfig, device: Device) ->
         cells: those of one network together.
         config: of the study.
         device: that was asked for; every worker finds its own.
+        columns: what the rows say of a network besides, by its label.
     """
     store = Store(run.folder / "cells")
     keys = [key_of(cell, config.judging) for cell in cells]
@@ -62,7 +65,8 @@ def run_grid(run: Run, cells: list[Job], config: StudyConfig, device: Device) ->
     seldom = Seldom()
 
     def take(position: int, row: Row, picture: Image.Image, note: str = "") -> None:
-        row = {**row, **named(cells[position])}  # which may have changed since it was painted
+        # Which may have changed since it was painted.
+        row = {**row, **named(cells[position]), **(columns or {}).get(cells[position].spec.label, {})}
         say(f"[{len(rows) + 1}/{len(cells)}] {printable(describe(row))}{note}")
         run.log(position + 1, {name: value for name, value in row.items() if "/" in name and value is not None})
         rows[position], tiles[position] = row, Tile(picture, captions(row))
