@@ -47,6 +47,7 @@ from transfer.config import TransferConfig
 from transfer.judges.__main__ import with_picture_flag
 from transfer.judges.config import JudgesConfig
 from transfer.presets import PRESETS as PAINTING_PRESETS
+from transfer.resume import find_runs
 from transfer.study.config import StudyConfig
 
 LIMIT_S = 5
@@ -78,9 +79,11 @@ def check_training(config: TrainConfig) -> None:
 
 
 def check_painting(config: TransferConfig) -> None:
-    """Resolve a painting and look its networks up."""
+    """Resolve a painting and look its networks up, and the runs that it continues."""
     config.resolved(4)
-    for text in (*config.network.backbone, *config.judging.judge):
+    specs = [parse_backbone(text) for text in config.network.backbone]
+    find_runs(config, specs, [config.run.run_name] * len(specs))
+    for text in config.judging.judge:
         parse_backbone(text)
     for text in config.network.swap:
         parse_swap(text)
