@@ -75,7 +75,7 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
 def memory_of_each(asked: TransferConfig, device: torch.device) -> float | None:
     """Return the memory that each of several workers on this machine may fill [GiB]; None = what it finds free."""
     workers, memory = asked.working.workers, asked.run.memory
-    if workers < 2 or asked.working.ray_address is not None or device.type != "cpu":
+    if workers < 2 or asked.working.cluster is not None or device.type != "cpu":
         return memory
     return max(0.1, free_memory_bytes(device, memory) / 2**30 / workers)
 

@@ -217,6 +217,11 @@ class WorkerSettings(Settings):
         if self.ray_address is not None and not self.workers:
             raise UserError("--ray-address without --workers: say how many shall paint there.")
 
+    @property
+    def cluster(self) -> str | None:
+        """Address of the cluster of Ray, None for this machine alone."""
+        return self.ray_address or os.environ.get("RAY_ADDRESS") or None
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferWorkerSettings(WorkerSettings):

@@ -88,7 +88,7 @@ def open_cluster(
     threads = settings.threads or threads_of_each(settings.workers)
     is_ours = not ray.is_initialized()
     if is_ours:
-        connect(ray, settings.ray_address or os.environ.get("RAY_ADDRESS"), settings.workers * threads)
+        connect(ray, settings.cluster, settings.workers * threads)
     try:
         there = ray.cluster_resources()
         gpus = min(1, int(there.get("GPU", 0))) if device in ("auto", "cuda") else 0
