@@ -18,17 +18,21 @@ LOADER = jinja2.FileSystemLoader(Path(__file__).parent)
 
 
 def write_page(path: Path, template: Path, **values: Any) -> None:
-    """Write a page.
+    """Write a page; see `render_page`."""
+    content = render_page(template, **values)
+    write_atomically(path, lambda file: file.write(content))
+
+
+def render_page(template: Path, **values: Any) -> bytes:
+    """Return a page as UTF-8.
 
     Args:
-        path: of the file.
         template: a Jinja template that extends `base.html`; what it shows is escaped.
         values: what it is filled with.
     """
     loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(template.parent), LOADER])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    text = environment.get_template(template.name).render(**values)
-    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+    return environment.get_template(template.name).render(**values).encode(errors="backslashreplace")
 
 
 def as_data(picture: Image.Image, longer_px: int) -> str:

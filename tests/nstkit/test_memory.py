@@ -84,7 +84,7 @@ def test_a_limit_holds_for_all_that_the_process_has(system):
     resource = pytest.importorskip("resource")
     system(meminfo=MEMINFO, self__statm=f"1 {GIB // resource.getpagesize()} 1 1 0 1 0")
     assert memory.free_memory_bytes(None, 5.5) == 4.5 * GIB
-    assert memory.free_memory_bytes(None, 100) == 8 * GIB
+    assert memory.free_memory_bytes(None, 100.0) == 8 * GIB
     assert memory.free_memory_bytes(None, 0.5) == 0
 
 

@@ -96,9 +96,10 @@ def _largest_tiles(
     least = min(remembered, LEAST_HISTORY)
     least_px = max(TILES_PX[-1], tiling.step_px)
     for core_px in [asked] if asked else [px for px in TILES_PX if least_px < px < longest] + [least_px]:
-        needed = painting_bytes(content, styles, backbone, settings, device, replace(tiling, core_px=core_px))
-        if needed is None:
+        found = painting_bytes(content, styles, backbone, settings, device, replace(tiling, core_px=core_px))
+        if found is None:
             raise UserError(f"{backbone.label} does not paint in tiles here. Use a smaller --size.")
+        needed = found
         over = needed - MAYBE_TOO_MUCH * free_bytes
         if over <= 0:
             return core_px, history, needed

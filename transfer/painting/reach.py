@@ -18,6 +18,7 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.backbones.batchnorm import settled
 from nstkit.errors import UserError
 from transfer.painting.lens import Lens
+from transfer.painting.losses.look import NoSum
 from transfer.painting.losses.objective import Objective
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings, split_weights
@@ -56,9 +57,11 @@ def measure_tiling(backbone: Backbone, losses: LossSettings, core_px: int) -> Ti
                 raise NoTiles(f"{what}: its layers that are compared see the whole picture")
             tiling = Tiling(reach + step, reach, step)
             if not difference(backbone, losses, tiling) <= SAME:
-                raise NoTiles(f"{what}: the loss with these settings is no sum over places of the picture")
+                raise NoSum
         except NoTiles:
             raise
+        except NoSum as error:
+            raise NoTiles(f"{what}: the loss with these settings is no sum over places of the picture") from error
         except UserError as error:  # a network of one size, or one that noise says nothing to
             raise NoTiles(f"{what}: {str(error).removesuffix('.')}") from error
     return replace(tiling, core_px=max(step, core_px))

@@ -25,12 +25,16 @@ def main() -> None:
     from transfer.study.networks import list_networks
     from transfer.study.pilot import write_pilot
     from transfer.study.plan import kept_cells, planned, suffix_of
+    from transfer.study.rating_server import serve
     from transfer.study.registration import check_registration, register, registered
     from transfer.study.report import has_outcome, write_report
 
     if asked.run.report_only is not None:
         print(write_report(asked.run.report_only, asked.question))
         print(f"report:  {asked.run.report_only / 'report.html'}")
+        return
+    if asked.run.rate is not None:
+        serve(asked.run.rate, asked.question, asked.run.port)
         return
     device = use_device(asked.run.device)
     config, networks = planned(asked, list_networks(asked.question, asked.grid.backbone))

@@ -35,6 +35,7 @@ EXAMPLES = """
   python -m transfer.study --backbone vgg19 --variant "ours:" "gatys: --preset gatys2016"
   python -m transfer.study --config study.toml --run-name mine --pilot
   python -m transfer.study --report-only runs/study/mine
+  python -m transfer.study --rate runs/study/mine
 """
 
 
@@ -173,13 +174,17 @@ class StudyRunSettings(RunSettings):
     a result."""
     pilot: bool = False
     """Paint a few networks first, into the run NAME-pilot: how far they spread, and how many seeds an answer needs."""
+    rate: Path | None = None
+    """Folder of a study whose pictures people rate, blind, on a page on this machine; their votes are kept there."""
+    port: Annotated[int, Interval(ge=0, le=65535)] = 8765
+    """Where that page is. 0 = any port that is free."""
     report_only: Path | None = None
     """Folder of a study whose report is written anew from its results.csv; nothing is painted."""
 
     def __post_init__(self) -> None:
         """Refuse two of these at once."""
         super().__post_init__()
-        asked = [flag_of(name) for name in ("smoke", "pilot", "report_only") if getattr(self, name)]
+        asked = [flag_of(name) for name in ("smoke", "pilot", "report_only", "rate") if getattr(self, name)]
         if len(asked) > 1:
             raise UserError(f"{' and '.join(asked)} are runs of their own. Give one of them.")
 

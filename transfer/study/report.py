@@ -126,25 +126,37 @@ def method_of(question: QuestionSettings, analysis: Analysis) -> str:
 
 def contact_sheet(folder: Path, analysis: Analysis, rows: Sequence[Row]) -> dict[str, Any]:
     """Return the pictures of the page: of each network and pair the one whose content is nearest to the level."""
-    files = picture_files(folder)
-    networks = chosen_networks(analysis)
-    pairs = analysis.table.pairs
+    at_level = pictures_at_level(folder, analysis)
     shown = []
-    for place in networks:
-        network = analysis.table.networks[place]
-        content = analysis.front[0][place]
-        if not np.isfinite(content).any():
-            continue
-        weight = analysis.table.weights[int(np.nanargmin(np.abs(content - analysis.level)))]
-        tiles = []
-        for pair in pairs:
-            wanted = (network.label, *pair, weight, *analysis.table.about.values())
-            tiles.append("" if wanted not in files else as_data(read_picture(files[wanted]), PICTURE_PX))
-        if any(tiles):
+    for place in chosen_networks(analysis):
+        files = at_level.get(place, [])
+        if any(files):
             matched = findings.digits(analysis.matched[place]) or "not reached"
-            caption = f"{network.label}, style weight {weight:g}, outcome at the level {matched}"
+            weight, label = (
+                analysis.table.weights[nearest_weight(analysis, place)],
+                analysis.table.networks[place].label,
+            )
+            caption = f"{label}, style weight {weight:g}, outcome at the level {matched}"
+            tiles = ["" if file is None else as_data(read_picture(file), PICTURE_PX) for file in files]
             shown.append({"caption": caption, "tiles": tiles})
-    return {"pairs": [" x ".join(pair) for pair in pairs], "networks": shown}
+    return {"pairs": [" x ".join(pair) for pair in analysis.table.pairs], "networks": shown}
+
+
+def pictures_at_level(folder: Path, analysis: Analysis) -> dict[int, list[Path | None]]:
+    """Return of each network, by its place, the file of each pair, of the style weight nearest to the level."""
+    files = picture_files(folder)
+    found = {}
+    for place, network in enumerate(analysis.table.networks):
+        if np.isfinite(analysis.front[0][place]).any():
+            weight = analysis.table.weights[nearest_weight(analysis, place)]
+            about = (weight, *analysis.table.about.values())
+            found[place] = [files.get((network.label, *pair, *about)) for pair in analysis.table.pairs]
+    return found
+
+
+def nearest_weight(analysis: Analysis, place: int) -> int:
+    """Return the place of the style weight at which the content of a network's pictures is nearest to the level."""
+    return int(np.nanargmin(np.abs(analysis.front[0][place] - analysis.level)))
 
 
 def chosen_networks(analysis: Analysis) -> list[int]:

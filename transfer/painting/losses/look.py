@@ -95,7 +95,11 @@ class Look:
             self.sizes = map_sizes(lens, picture, self._taps, tiling.step_px)
 
     def total(self, questions: Mapping[str, Question]) -> dict[str, Tensor]:
-        """Return the answer to each question."""
+        """Return the answer to each question.
+
+        Raises:
+            NoSum: where those of two tiles cannot be added.
+        """
         if not questions:
             return {}
         if self.is_whole:
@@ -111,7 +115,7 @@ class Look:
                 answers = checkpoint(ask, self._picture, tile, use_reentrant=False, preserve_rng_state=False)
             else:
                 answers = ask(self._picture, tile)
-            sums = answers if sums is None else tuple(a + b for a, b in zip(sums, answers, strict=True))
+            sums = answers if sums is None else tuple(_added(a, b) for a, b in zip(sums, answers, strict=True))
         assert sums is not None
         return dict(zip(questions, sums, strict=True))
 
@@ -162,6 +166,16 @@ class Look:
     def _unmoved(self, picture: Tensor, taps: list[str]) -> dict[str, Tensor]:
         with torch.no_grad():
             return self._lens.features(picture, taps)
+
+
+class NoSum(ValueError):
+    """Answers that do not add up over tiles."""
+
+
+def _added(a: Tensor, b: Tensor) -> Tensor:
+    if a.shape != b.shape:
+        raise NoSum(f"answers of shape {tuple(a.shape)} and {tuple(b.shape)}")
+    return a + b
 
 
 @torch.no_grad()

@@ -19,7 +19,6 @@ from transfer.painting.scene import Scene
 from transfer.painting.settings import WEIGHTS
 
 LOSSES = tuple(WEIGHTS)
-POSITIONS = 6 * 7  # of `random_maps`
 
 
 def random_maps(seed, shape=(1, 5, 6, 7), dtype=torch.float64):
@@ -37,12 +36,13 @@ def style_loss(loss, gram, target, scale):
 
 
 def content_loss(loss, features, target, scale):
-    scale = scale if loss == "relative" else CONVENTIONS[loss].content_scale(channel_moments(target), POSITIONS)
+    positions = target.shape[2] * target.shape[3]
+    scale = scale if loss == "relative" else CONVENTIONS[loss].content_scale(channel_moments(target), positions)
     return CONVENTIONS[loss].content(features, target) / scale
 
 
 def content_target(content):
-    return content, relative_content_scale(channel_moments(content), POSITIONS)
+    return content, relative_content_scale(channel_moments(content), content.shape[2] * content.shape[3])
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -228,11 +228,12 @@ def test_every_loss_has_a_convention_and_weights():
     assert set(CONVENTIONS) == set(WEIGHTS)
 
 
-def test_absolute_losses_have_no_scale():
+def test_absolute_losses_have_no_scale_but_the_count_of_values():
     content, style = gram_matrix(random_maps(0)), gram_matrix(random_maps(1))
     for loss in FORMULAS:
         assert CONVENTIONS[loss].style_scale(content, lambda summary: squared_distance(summary, style)) == 1
-        assert CONVENTIONS[loss].content_scale(content) == 1
+        scale = CONVENTIONS[loss].content_scale(channel_moments(random_maps(0)), 6 * 7)
+        assert scale == (5 * 6 * 7 if loss in ("neural-style", "tensorflow") else 1)
 
 
 def test_variation_is_a_mean_or_in_levels():
