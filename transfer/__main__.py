@@ -86,8 +86,8 @@ def list_taps(asked: TransferConfig, labels: list[str]) -> None:
 
 
 def say_failed(failed: dict[str, str], count: int) -> None:
-    """Say which of so many pictures could not be painted: each reason once, with how many it cost."""
-    print(f"{len(failed)} of {count} pictures could not be painted:", file=sys.stderr)
+    """Say which of so many pictures could not be painted, or not to the end: each reason once."""
+    print(f"{len(failed)} of {count} pictures could not be painted as they should:", file=sys.stderr)
     for reason, times in Counter(failed.values()).items():
         first = next(name for name, why in failed.items() if why == reason)
         more = f" and {times - 1} more" if times > 1 else ""

@@ -68,7 +68,7 @@ def test_what_was_painted_before_memory_ended_is_saved(
     if is_killed:
         return
     assert code == 1
-    assert "warning: house-dots is saved as far as it was painted: too little memory to paint 192 x 144 px. Use" in (
+    assert "house-dots: saved as far as it was painted: too little memory to paint 192 x 144 px. Use" in (
         capsys.readouterr().err
     )
     assert [path.name for path in images.iterdir()] == ["house-dots.png"]

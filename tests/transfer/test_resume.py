@@ -133,7 +133,7 @@ def test_picture_that_does_not_open_costs_its_own_pairs_until_it_is_mended(
     assert call_command(main, *words) == 1
     assert painted == PAIRS[2:]
     error = capsys.readouterr().err.splitlines()
-    assert error[0] == "2 of 4 pictures could not be painted:"
+    assert error[0] == "2 of 4 pictures could not be painted as they should:"
     assert error[1].startswith(f"  tiny boat-dots and 1 more: {broken}: not a readable picture")
     (run,) = runs_of(tmp_path)
     assert len(rows_of(run)) == 2
@@ -160,7 +160,7 @@ def test_picture_that_cannot_be_painted_costs_no_other(words, tmp_path, call_com
 
     monkeypatch.setattr(easel, "paint", fail)
     assert call_command(main, *words) == 1
-    assert "2 of 4 pictures could not be painted:" in capsys.readouterr().err
+    assert "2 of 4 pictures could not be painted as they should:" in capsys.readouterr().err
     (run,) = runs_of(tmp_path)
     assert len(rows_of(run)) == 2
 
