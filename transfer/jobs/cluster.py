@@ -6,7 +6,7 @@ import signal
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 from nstkit.config import Device
@@ -16,6 +16,7 @@ from transfer.config import WorkerSettings
 from transfer.jobs.work import Lost, Outcome, Task
 
 INSTALL = "pip install 'nstkit[grid]'"
+BEGINNINGS = 4
 TRIES = 3  # of a task whose process ends without a word
 QUIET = {  # none of it is asked for here, and each would reach for the network or copy the working folder
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -123,16 +124,27 @@ def connect(ray: Any, address: str | None, cpus: int) -> None:
     ends = signal.getsignal(signal.SIGTERM)
     try:
         if address is None:
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            begin(ray, cpus, quiet)
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        raise UserError(
-            f"--ray-address {address or 'none given'}: no cluster of Ray there ({first_line(error)})."
-        ) from error
+    except Exception as error:  # it raises bare ones too
+        where = "Ray does not begin here" if address is None else f"--ray-address {address}: no cluster of Ray there"
+        raise UserError(f"{where} ({first_line(error)}).") from error
     finally:
         if is_main and ends is not None:
             signal.signal(signal.SIGTERM, ends)  # Ray would leave at once, with a code of its own
+
+
+def begin(ray: Any, cpus: int, quiet: Mapping[str, Any]) -> None:
+    """Begin a cluster on this machine. On one that is very busy Ray gives up after 30 s, so it is asked again."""
+    for trial in range(BEGINNINGS):
+        try:
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if "timed out" not in str(error) or trial == BEGINNINGS - 1:
+                raise
 
 
 def threads_of_each(workers: int) -> int:

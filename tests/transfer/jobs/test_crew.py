@@ -74,3 +74,25 @@ def test_cluster_that_is_not_there_is_one_line():
     with pytest.raises(UserError) as error:
         connect(NoCluster, "127.0.0.1:1", 2)
     assert str(error.value) == "--ray-address 127.0.0.1:1: no cluster of Ray there (nobody answers)."
+
+
+def test_cluster_of_a_busy_machine_is_begun_again():
+    class Busy:
+        begun = 0
+
+        @classmethod
+        def init(cls, **_):
+            cls.begun += 1
+            if cls.begun < 3:
+                raise Exception("The current node timed out during startup.")
+
+        @staticmethod
+        def shutdown():
+            pass
+
+    connect(Busy, None, 2)
+    assert Busy.begun == 3
+    Busy.begun = -9
+    with pytest.raises(UserError, match=r"Ray does not begin here \(The current node timed out"):
+        connect(Busy, None, 2)
+    assert Busy.begun == -5
