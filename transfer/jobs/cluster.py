@@ -128,8 +128,10 @@ def connect(ray: Any, address: str | None, cpus: int) -> None:
         else:
             ray.init(address=address, **quiet)
     except Exception as error:  # it raises bare ones too
-        where = "Ray does not begin here" if address is None else f"--ray-address {address}: no cluster of Ray there"
-        raise UserError(f"{where} ({first_line(error)}).") from error
+        where = (
+            "--workers: Ray does not begin here" if address is None else f"--ray-address {address}: no cluster there"
+        )
+        raise UserError(f"{where} ({first_line(error)}). Try again, or leave it out.") from error
     finally:
         if is_main and ends is not None:
             signal.signal(signal.SIGTERM, ends)  # Ray would leave at once, with a code of its own

@@ -73,7 +73,9 @@ def test_cluster_that_is_not_there_is_one_line():
 
     with pytest.raises(UserError) as error:
         connect(NoCluster, "127.0.0.1:1", 2)
-    assert str(error.value) == "--ray-address 127.0.0.1:1: no cluster of Ray there (nobody answers)."
+    assert (
+        str(error.value) == "--ray-address 127.0.0.1:1: no cluster there (nobody answers). Try again, or leave it out."
+    )
 
 
 def test_cluster_of_a_busy_machine_is_begun_again():
@@ -93,6 +95,6 @@ def test_cluster_of_a_busy_machine_is_begun_again():
     connect(Busy, None, 2)
     assert Busy.begun == 3
     Busy.begun = -9
-    with pytest.raises(UserError, match=r"Ray does not begin here \(The current node timed out"):
+    with pytest.raises(UserError, match=r"--workers: Ray does not begin here \(The current node timed out"):
         connect(Busy, None, 2)
     assert Busy.begun == -5
