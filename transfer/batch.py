@@ -16,7 +16,7 @@ from nstkit.backbones.spec import BackboneSpec
 from nstkit.bars import say
 from nstkit.config import Device
 from nstkit.errors import UserError, printable, too_little_memory
-from nstkit.hardware import choose_device, use_device
+from nstkit.hardware import choose_device, device_name, use_device
 from nstkit.interruption import Interruption, uninterrupted
 from nstkit.memory import free_memory_bytes
 from nstkit.pictures.read import read_picture
@@ -155,7 +155,10 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         UserError: where nothing could be painted.
     """
     device = use_device(asked.run.device)
-    given, asked = asked, asked.changed(device=device.type, memory=memory_of_each(asked, device))
+    given, asked = (
+        asked,
+        asked.changed(device=device_name(asked.run.device, device), memory=memory_of_each(asked, device)),
+    )
     pairs = [job.pair for job in plans[0].jobs]
     candidates = gather_candidates(asked, pairs)
     painter = PairPainter(asked.resolved(), candidates, asked.run.device)
