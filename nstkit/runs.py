@@ -127,7 +127,7 @@ class Run:
         return self._writers[part]
 
     def leave(self, part: str) -> None:
-        """Close the view of a part that is finished; an open one keeps a file and a thread, and there may be hundreds."""
+        """Close the view of a part that is finished: an open one takes a file and a thread, and parts may be hundreds."""
         if part and part in self._writers:
             self._writers.pop(part).close()
 

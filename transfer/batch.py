@@ -155,10 +155,8 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         UserError: where nothing could be painted.
     """
     device = use_device(asked.run.device)
-    given, asked = (
-        asked,
-        asked.changed(device=device_name(asked.run.device, device), memory=memory_of_each(asked, device)),
-    )
+    given, name = asked, device_name(asked.run.device, device)
+    asked = asked.changed(device=name, memory=memory_of_each(asked, device))
     pairs = [job.pair for job in plans[0].jobs]
     candidates = gather_candidates(asked, pairs)
     painter = PairPainter(asked.resolved(), candidates, asked.run.device)

@@ -149,6 +149,7 @@ class Reporter:
         of_table = {tag: value for tag, value in judged.items() if tag in MEASURE_KEYS}
         if of_table and self._part:  # of a single pair they are logged with the run's row
             self._run.log(painting.number, of_table, self._part)
+        self._run.leave(self._part)
         self.take(pair, path, to_picture(painting.image), about, self._losses)
         if self._bar is not None and len(self._pairs) > 1:
             self._bar.update()
