@@ -35,7 +35,10 @@ def paint_together(
     """
     results: dict[int, Painting | UserError] = {}
     asks: dict[int, Ask] = {}
-    works = [painting(scene, backbone, *more) for scene, *more in zip(scenes, settings, reports, strict=True)]
+    works = [
+        painting(scene, backbone, chosen, report)
+        for scene, chosen, report in zip(scenes, settings, reports, strict=True)
+    ]
 
     def go_on(number: int, answer: Answer | None) -> None:
         asks.pop(number, None)
