@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import re
 import types
 import typing
 from numbers import Integral, Real
@@ -25,8 +26,43 @@ COUNTS_OR_0 = Interval(ge=0, le=10**9)
 LOSS_WEIGHTS = Interval(ge=0, le=1e12)  # of a loss, in whichever unit
 LONGEST_PX = 100_000  # side of a picture
 MEMORY_GIB = Interval(gt=0, le=1e6)
-BARE = "bare"  # mark of a list whose one value may be given as a word without its flag
+BARE = "bare"  # mark of a list whose one value may be a word without its flag; where it is the only one, its many
 FAR = 100  # an upper end from here on is named only to who crossed it
+
+
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """Mark of a setting whose flag may stand without a value, and what it then says."""
+
+    value: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """Mark of a text that is one of some words, or of one of some forms.
+
+    Attributes:
+        words: that are allowed.
+        forms: regular expressions of what else is, by the word that shows them, such as `cuda:N`.
+
+    Example:
+        >>> device = Words(("cuda", "cpu"), (("cuda:N", "cuda:[0-9]+"),))
+        >>> device.allows("cuda:1"), device.allows("cuda:x"), device.shown
+        (True, False, ('cuda', 'cpu', 'cuda:N'))
+    """
+
+    words: tuple[str, ...]
+    forms: tuple[tuple[str, str], ...]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All words, those of the forms last."""
+        return (*self.words, *(name for name, _ in self.forms))
+
+    def allows(self, value: object) -> bool:
+        """Return whether a value is one of them."""
+        is_text = isinstance(value, str)
+        return is_text and (value in self.words or any(re.fullmatch(form, str(value)) for _, form in self.forms))
 
 
 def is_group(hint: Any) -> bool:
@@ -46,6 +82,9 @@ def checked(hint: Any, value: Any) -> Any:
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
+        words = next((mark for mark in arguments[1:] if isinstance(mark, Words)), None)
+        if words is not None and not words.allows(value):
+            raise ValueError(_one_of(words.shown, value))
         value = checked(arguments[0], value)
         for interval in arguments[1:]:
             if isinstance(interval, Interval) and isinstance(value, (int, float)) and not is_inside(interval, value):
@@ -58,14 +97,18 @@ def checked(hint: Any, value: Any) -> Any:
         return checked(inner, value)
     if origin is Literal:
         if not isinstance(value, str) or value not in arguments:
-            close = nearest(str(value), arguments).strip()
-            raise ValueError(f"{', '.join(map(str, arguments))}{f'; {close[0].lower()}{close[1:]}' if close else ''}")
+            raise ValueError(_one_of(arguments, value))
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError("a list")
         return tuple(checked(arguments[0], item) for item in value)
     return _checked_plain(hint, value)
+
+
+def _one_of(words: tuple[str, ...], value: Any) -> str:
+    close = nearest(str(value), words).strip()
+    return f"{', '.join(words)}{f'; {close[0].lower()}{close[1:]}' if close else ''}"
 
 
 def _checked_plain(hint: Any, value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
-from nstkit.annotations import is_group, is_list, plain_of
+from nstkit.annotations import Alone, Words, is_group, is_list, marks_of, plain_of
 from nstkit.presets import Presets, list_presets
 from nstkit.settings import Settings, bare_of, hints_of
 
@@ -94,9 +94,10 @@ def metavar_of(hint: Any) -> str:
         >>> metavar_of(tuple[int, ...]), metavar_of(float | None), metavar_of(typing.Literal["max", "avg"])
         ('[INT ...]', 'FLOAT', '{max,avg}')
     """
-    kind = plain_of(hint)
-    name = KINDS[kind] if kind in KINDS else f"{{{','.join(typing.get_args(kind))}}}"
-    return f"[{name} ...]" if is_list(hint) else name
+    kind, marks = plain_of(hint), marks_of(hint)
+    words = next((mark.shown for mark in marks if isinstance(mark, Words)), typing.get_args(kind))
+    name = f"{{{','.join(words)}}}" if words else KINDS[kind]
+    return f"[{name} ...]" if is_list(hint) else f"[{name}]" if any(isinstance(x, Alone) for x in marks) else name
 
 
 def _describe_default(default: str) -> str:

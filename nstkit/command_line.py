@@ -3,6 +3,7 @@
 --name VALUE, --name=VALUE    one value; `None` where the setting may be None
 --name VALUE VALUE ...        a list, which ends at the next flag
 --name, --no-name             True and False
+--name                        a setting whose mark says what that means
 VALUE                         a setting that is marked as positional, or as bare and has no flag on the line
 
 Words may have `_` for `-`. Of a flag that is given twice the last holds. No torch here.
@@ -16,7 +17,7 @@ from typing import Any
 
 import tyro
 
-from nstkit.annotations import allowed_by, is_list, marks_of, may_be_none, plain_of
+from nstkit.annotations import Alone, allowed_by, is_list, marks_of, may_be_none, plain_of
 from nstkit.errors import UserError, nearest
 from nstkit.settings import NotAllowed, Settings, as_word, bare_of, flag_of, leaves_of
 
@@ -94,24 +95,30 @@ def read_words(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
             if values.get(name, items) != items:
                 warnings.warn(f"{typed} was given twice: {as_word(items)} holds. Put all behind one.", stacklevel=3)
             values[name] = items
+        elif not flag.words and (alone := [mark for mark in marks_of(hints[name]) if isinstance(mark, Alone)]):
+            values[name] = alone[0].value
         elif not flag.words:
             wrong.append(f"{typed} without a value ({allowed_by(hints[name])})")
+        elif len(flag.words) > 1 and all(_is_number(hints[name], word) for word in flag.words[:2]):
+            wrong.append(f"{typed} {as_word(flag.words)} (one value, {allowed_by(hints[name])})")
         else:
             values[name] = _item(hints[name], flag.words[0])
             loose += flag.words[1:]
     for name in positional:
         if loose:
             values[name] = loose.pop(0)
-    for name in bare_of(cls):
+    bare = bare_of(cls)
+    for name in bare:
         if loose and name not in values:
-            values[name] = [loose.pop(0)]
+            count = len(loose) if len(bare) == 1 else 1
+            values[name], loose = loose[:count], loose[count:]
     if unknown:
         close = "".join(dict.fromkeys(nearest(f"--{flag.lstrip('-')}", [*names, *off]) for flag in unknown))
         raise UserError(f"unknown flag: {', '.join(map(as_word, unknown))}.{close} See --help.")
     if wrong:
         raise NotAllowed(wrong)
     if loose:
-        flags = " or ".join(map(flag_of, bare_of(cls)))
+        flags = " or ".join(map(flag_of, bare))
         listed = f" Several go behind {flags}." if flags else ""
         raise UserError(
             f"{as_word(loose[0])}: no flag before it takes it.{listed} A text with blanks wants quotation marks."
@@ -122,6 +129,11 @@ def read_words(cls: type[Settings], words: Sequence[str]) -> dict[str, Any]:
 def is_positional(hint: Any) -> bool:
     """Return whether an annotation is marked as that of a word without a flag."""
     return tyro.conf.Positional in marks_of(hint)
+
+
+def _is_number(hint: Any, word: str) -> bool:
+    """Return whether a setting is a number, and a word is one of its kind."""
+    return plain_of(hint) in (int, float) and not isinstance(_item(hint, word), str)
 
 
 def _item(hint: Any, word: str) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from nstkit.annotations import SEEDS, path_of
+from nstkit.annotations import SEEDS, Words, path_of
 from nstkit.command_help import show_help
 from nstkit.command_line import HELP, is_positional, read_words
 from nstkit.errors import UserError
@@ -23,7 +23,7 @@ from nstkit.settings import Settings, flag_of, leaves_of
 from nstkit.settings_file import settings_in
 from nstkit.unused import defaults_of, warn_of_unused
 
-Device = Literal["auto", "cuda", "mps", "cpu"]
+Device = Annotated[str, Words(("auto", "cuda", "mps", "cpu"), (("cuda:N", r"cuda:\d{1,3}"),))]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 
@@ -39,7 +39,7 @@ class RunSettings(Settings):
     seed: Annotated[int, SEEDS] = 0
     """Seed of every random number."""
     device: Device = "auto"
-    """Where to compute. auto = cuda, then mps, then cpu."""
+    """Where to compute. auto = cuda, then mps, then cpu. cuda:1 is the second GPU."""
     precision: Precision = "auto"
     """Number format inside the network. auto = fp32, or bf16 where it is clearly faster for this network here: measured
     on a CPU, once. In nstkit.quality fp32, so that it measures alike on every machine."""
@@ -48,7 +48,7 @@ class RunSettings(Settings):
     runs_dir: Path = Path("runs")
     """Folder that holds the results of every command, and TensorBoard's --logdir."""
     run_name: str | None = None
-    """Name of this run's folder under RUNS_DIR/<command>/. None = date, time and a few settings."""
+    """Name of this run's folder under RUNS_DIR/<command>/. None = a few settings, date and time."""
     quiet: bool = False
     """Show no progress bar."""
     debug: bool = False
@@ -69,8 +69,10 @@ class CommandConfig(Settings):
     run: RunSettings
 
 
+LISTS = ("list_backbones", "list_judges", "list_presets")  # flags that print what there is and stop
 ABOUT_THE_CALL = (  # these say how it was called, not what was computed
     *("config", "print_config", "quiet", "debug"),
+    *LISTS,
     *("memory", "workers", "threads", "ray_address", "batch"),
 )
 ABOUT_THE_RUN = ("given", "environment")  # what a run's config.json holds beside the settings

@@ -21,33 +21,40 @@ SETTINGS = "nstkit"
 """The text that holds what made a picture: JSON with `settings` by name, and what came of them."""
 
 
-def save_options(picture_format: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the keyword arguments by which Pillow writes texts into a file; none for a format that takes none.
+def save_options(
+    picture_format: str, texts: Mapping[str, str], exif: Mapping[int, Any] | None = None
+) -> dict[str, Any]:
+    """Return the keyword arguments by which Pillow writes texts and EXIF into a file; none for one that takes none.
 
     Texts that are too long for a JPEG's or WebP's EXIF are left out, with a warning.
 
     Args:
         picture_format: as Pillow names it.
         texts: by name.
+        exif: by tag, see `nstkit.exif`.
     """
-    if not texts:
-        return {}
-    if picture_format == "PNG":
-        chunks = PngImagePlugin.PngInfo()
+    options: dict[str, Any] = {}
+    written = Image.Exif()
+    for tag, value in (exif or {}).items():
+        if isinstance(value, dict):
+            written.get_ifd(tag).update(value)  # where a TIFF is written from; all others from the next
+        written[tag] = value
+    if picture_format == "PNG" and texts:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
         for name, text in texts.items():
-            chunks.add_itxt(name, text)
-        return {"pnginfo": chunks}
-    if picture_format not in DESCRIBED:
-        return {}
-    described = describe(texts)
-    if picture_format != "TIFF" and len(described) > EXIF_BYTES:
-        warnings.warn(
-            f"the settings ({len(described)} bytes) do not fit into a {picture_format}; a PNG takes them", stacklevel=3
-        )
-        return {}
-    exif = Image.Exif()
-    exif[DESCRIPTION] = described
-    return {"exif": exif}
+            options["pnginfo"].add_itxt(name, text)
+    elif picture_format in DESCRIBED and texts:
+        described = describe(texts)
+        if picture_format == "TIFF" or len(described) <= EXIF_BYTES:
+            written[DESCRIPTION] = described
+        else:
+            warnings.warn(
+                f"the settings ({len(described)} bytes) do not fit into a {picture_format}; a PNG takes them",
+                stacklevel=3,
+            )
+    if len(written) and picture_format in (*DESCRIBED, "PNG"):
+        options["exif"] = written
+    return options
 
 
 def describe(texts: Mapping[str, str]) -> str:

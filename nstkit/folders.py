@@ -97,7 +97,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 @contextlib.contextmanager
 def new_folder(parent: Path, name: str | None, slug: str) -> Iterator[Path]:
-    """Hold the folder of a new run: `<name>`, or `<date>-<time>-<slug>` with a number where that is taken.
+    """Hold the folder of a new run: `<name>`, or `<slug>-<date>-<time>` with a number where that is taken.
 
     Raises:
         Taken: where a run of that name is there already.
@@ -115,7 +115,7 @@ def new_folder(parent: Path, name: str | None, slug: str) -> Iterator[Path]:
 
 
 def _dated(slug: str) -> Iterator[str]:
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{slugify(slug)}"
+    name = f"{slugify(slug)}-{time.strftime('%y%m%d-%H%M%S')}"  # TensorBoard cuts names: first what tells runs apart
     yield name
     yield from (f"{name}~{number}" for number in itertools.count(2))
 

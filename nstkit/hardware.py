@@ -37,22 +37,32 @@ def use_device(name: Device) -> torch.device:
 def choose_device(name: Device) -> torch.device:
     """Return the device: `auto` is cuda, then mps, then cpu. Raises `UserError` where it is not there.
 
-    Of several processes that `torchrun` started each gets a GPU of its own.
+    Of several processes that `torchrun` or `srun` started each gets a GPU of its own, but where one is named by number.
     """
-    available: dict[Device, bool] = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
         name = next(device for device, is_there in available.items() if is_there)
-    if not available[name]:
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" and available["cuda"] else 0
+    if not available[kind] or (number and int(number) >= count):
         there = ", ".join(device for device, is_there in available.items() if is_there)
-        raise UserError(f"--device {name}: not available on this machine. Available: {there}.")
+        numbers = f", cuda:0 to cuda:{count - 1}" if count else ""
+        raise UserError(f"--device {name}: not available on this machine. Available: {there}{numbers}.")
     if name == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        return torch.device("cuda", torch.cuda.current_device())
+        number = str(int(os.environ["LOCAL_RANK"]) % count)  # a task of Slurm's may see its own GPU alone
+    if number:
+        torch.cuda.set_device(int(number))
+        return torch.device("cuda", int(number))
     return torch.device(name)
+
+
+def device_name(asked: Device, device: torch.device) -> Device:
+    """Return how settings name the device that was chosen: by number only where it was asked for so."""
+    return asked if ":" in asked else device.type
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager:

@@ -1,6 +1,7 @@
-"""Several processes that train one network, as `torchrun` starts them; without it there is one."""
+"""Several processes that train one network, as `torchrun` or Slurm's `srun` starts them; without these there is one."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 from nstkit.errors import UserError, first_line
 
 Value = TypeVar("Value")
+FIRST_PORT, PORTS = 20_000, 20_000  # that rank 0 may be called at under Slurm: above those of services
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,37 @@ class Ranks:
             dist.barrier()
 
 
+def adopt_slurm() -> None:
+    """Say in the words of `torchrun` which of the tasks that `srun` started this process is; nothing elsewhere.
+
+    A batch script's own process, which sees how many tasks there could be but is the only one, stays alone. Rank 0 is
+    called at the step's first node, at a port that follows from the job; MASTER_ADDR and MASTER_PORT win.
+    """
+    count = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if "WORLD_SIZE" in os.environ or count == 1 or "SLURM_PROCID" not in os.environ:
+        return
+    port = FIRST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % PORTS
+    os.environ.setdefault("MASTER_ADDR", first_node(os.environ.get("SLURM_STEP_NODELIST", "localhost")))
+    os.environ.setdefault("MASTER_PORT", str(port))
+    os.environ["WORLD_SIZE"] = str(count)
+    os.environ["RANK"] = os.environ["SLURM_PROCID"]
+    os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+
+
+def first_node(nodes: str) -> str:
+    """Return the first of the nodes in Slurm's list of them.
+
+    Example:
+        >>> first_node("gpu[03-05,7],cpu1"), first_node("node1,node2"), first_node("a[1-2]-b[3,4]")
+        ('gpu03', 'node1', 'a1-b3')
+    """
+    first = re.sub(r"\[(\w+)[^\]]*\]", r"\1", nodes)
+    return first.partition(",")[0]
+
+
 @contextmanager
 def join_ranks(device: torch.device) -> Iterator[Ranks]:
-    """Join the processes that `torchrun` started, for as long as the context lasts; alone without it.
+    """Join the processes that `torchrun` or `srun` started, for as long as the context lasts; alone without them.
 
     nccl between GPUs, gloo otherwise.
 

@@ -4,6 +4,7 @@ RUNS_DIR/<command>/<name>/
     config.json     the resolved settings and the environment
     metrics.jsonl   the truth: one object a step
     events.out.*    TensorBoard, the view
+    <part>/         the view of a part that has the same curves as others, such as a pair among several
     images/         pictures
 """
 
@@ -59,14 +60,14 @@ SETTING_KEYS = (
     "judged_by",
 )
 NUMERIC_SETTING_KEYS = {"width", "epochs", "lr", "style_weight", "size_px", "steps", "seed"}
-MEASURE_KEYS = (  # TensorBoard shows the first few without being asked
-    "extractor/top1",
+MEASURE_KEYS = (  # TensorBoard shows the first few without being asked: those of the question, quality against style
+    "extractor/probe",
     "judge/style",
     "judge/content",
+    "extractor/top1",
+    "judge/artefacts",
     "judge/texture",
     "judge/colour",
-    "judge/artefacts",
-    "extractor/probe",
     "extractor/knn",
     "extractor/rankme",
     "extractor/dead",
@@ -111,12 +112,29 @@ class Run:
             cut_back(self.folder / "metrics.jsonl", keeps)
         self._metrics = open(self.folder / "metrics.jsonl", "ab", buffering=0)  # noqa: SIM115 (closed by __exit__)
         purge_step = None if after_step is None else after_step + 1
-        self._writer = SummaryWriter(str(self.folder), purge_step=purge_step)
+        self._writers = {"": SummaryWriter(str(self.folder), purge_step=purge_step)}
+
+    def _close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _writer(self, part: str = "") -> SummaryWriter:
+        """Return what writes the view of the run or of a part of it."""
+        if part not in self._writers:
+            folder = self.folder / part
+            # One that was begun before, and is now made anew, is forgotten.
+            self._writers[part] = SummaryWriter(str(folder), purge_step=0 if folder.exists() else None)
+        return self._writers[part]
+
+    def leave(self, part: str) -> None:
+        """Close the view of a finished part: an open one takes a file and a thread, and parts may be hundreds."""
+        if part and part in self._writers:
+            self._writers.pop(part).close()
 
     def rewind(self, step: int) -> None:
         """Forget all that was logged behind `step`, in metrics.jsonl and for TensorBoard."""
         self._metrics.close()
-        self._writer.close()
+        self._close()
         self._open(step)
 
     def __enter__(self) -> "Run":
@@ -126,7 +144,7 @@ class Run:
         is_empty = self._is_new and self._metrics.tell() == 0
         self._metrics.close()
         try:
-            self._writer.close()
+            self._close()
         except OSError:
             if error is None:  # otherwise it is the full disk that ended the work, once more
                 raise
@@ -149,22 +167,38 @@ class Run:
         if self._metrics.write(line) != len(line):  # the rest of the disk; a resumed run drops the cut line
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Append one step to metrics.jsonl and to TensorBoard; what is not finite is null in JSON, which has no NaN."""
-        finite = {tag: value if math.isfinite(value) else None for tag, value in scalars.items()}
+    def log(self, step: int, scalars: Mapping[str, float], part: str = "", *, is_shown: bool = True) -> None:
+        """Append one step to metrics.jsonl and to TensorBoard; what is not finite is null in JSON, which has no NaN.
+
+        Args:
+            step: from 0.
+            scalars: by tag.
+            part: of the run that they belong to, a name for a folder: in TensorBoard a run of its own with the same
+                tags, in metrics.jsonl what these begin with.
+            is_shown: False keeps them out of TensorBoard, where each would be a card with a single point.
+        """
+        first = f"{part}/" if part else ""
+        finite = {f"{first}{tag}": value if math.isfinite(value) else None for tag, value in scalars.items()}
         self._write({"step": step, "time": round(time.time(), 3), **finite})
-        for tag, value in scalars.items():
-            self._writer.add_scalar(tag, value, step)
+        for tag, value in scalars.items() if is_shown else ():
+            self._writer(part).add_scalar(tag, value, step)
 
     def flush(self) -> None:
         """Bring everything logged so far onto the disk."""
-        self._writer.flush()
+        for writer in self._writers.values():
+            writer.flush()
 
     def show_picture(
-        self, tag: str, image: Float[Tensor, "1 3 h w"], step: int = 0, *, longer_px: int = EVENT_PICTURE_PX
+        self,
+        tag: str,
+        image: Float[Tensor, "1 3 h w"],
+        step: int = 0,
+        part: str = "",
+        *,
+        longer_px: int = EVENT_PICTURE_PX,
     ) -> None:
-        """Put a picture into TensorBoard, at most `longer_px` wide or high."""
-        self._writer.add_image(tag, shrink(image.detach().float().cpu(), longer_px)[0].clamp(0, 1), step)
+        """Put a picture of the run or of a part of it into TensorBoard, at most `longer_px` wide or high."""
+        self._writer(part).add_image(tag, shrink(image.detach().float().cpu(), longer_px)[0].clamp(0, 1), step)
 
     def save_picture(self, name: str, picture: Image.Image | Tensor, texts: Mapping[str, str] | None = None) -> Path:
         """Write a picture at full size under `images/` and return its path."""
@@ -172,9 +206,9 @@ class Run:
         save_picture(picture, path, texts)
         return path
 
-    def show_text(self, tag: str, text: str, step: int = 0) -> None:
-        """Put Markdown into TensorBoard."""
-        self._writer.add_text(tag, text, step)
+    def show_text(self, tag: str, text: str, step: int = 0, part: str = "") -> None:
+        """Put Markdown on the run or on a part of it into TensorBoard."""
+        self._writer(part).add_text(tag, text, step)
 
     def compare_by(self, settings: Mapping[str, Any], measures: Mapping[str, float], step: int = 0) -> None:
         """Write this run's row of the table that all runs of all commands share (TensorBoard's HParams).
@@ -185,13 +219,13 @@ class Run:
             step: the step that the measures belong to.
         """
         row, values = table_row(settings, measures)
-        file_writer = self._writer.file_writer
+        file_writer = self._writer().file_writer
         assert file_writer is not None  # it is gone only behind close()
         for summary in hparams(row, values):
             file_writer.add_summary(summary)
         for tag, value in values.items():
             if not math.isnan(value):  # the column is declared above; a curve of NaN would be an empty card
-                self._writer.add_scalar(tag, value, step)
+                self._writer().add_scalar(tag, value, step)
         self._write({"step": step, "settings": dict(settings), "measures": dict(measures)})
         self.flush()
 

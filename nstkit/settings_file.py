@@ -12,13 +12,14 @@ from typing import Any
 from nstkit.annotations import is_group, marks_of
 from nstkit.embedded import read_made_by
 from nstkit.errors import UserError
+from nstkit.own_code import names_code
 from nstkit.settings import Settings, as_word, checked_values, flag_of, hints_of, leaves_of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")  # that may have settings inside
 NAMED = "named"
 """Mark of an annotation: a list of texts NAME: WORDS, which a file may also give as a table of words by name."""
 NAMES_CODE = "names code"
-"""Mark of an annotation: a value with a colon is code that is imported, so a file alone cannot give it."""
+"""Mark of an annotation: a value may be `package.module:function`, which is run, so a file alone cannot give it."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def settings_in(path: Path, cls: type[Settings], *, aside: Collection[str], give
             values[name] = value
     hints = leaves_of(cls)
     for name, value in checked_values(hints, values).items():
-        if NAMES_CODE in marks_of(hints[name]) and ":" in str(value) and name not in given:
+        if NAMES_CODE in marks_of(hints[name]) and names_code(value) and name not in given:
             flag = f"{flag_of(name)} {as_word(value)}"
             raise UserError(f"--config {path}: {flag} is code, which no file has run. Give {flag} as a flag beside it.")
     return values

@@ -94,7 +94,9 @@ def read_torch_file(path: Path) -> Any:
     except Exception as error:  # a corrupt file makes torch raise a dozen kinds
         if is_out_of_memory(error):
             raise
-        reason = str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
+        reason = str(error).partition(". ")[0].partition("\n")[0]
+        if " " not in reason:  # the byte at which it gave up
+            reason = "torch wrote no such file"
         raise UserError(f"{path}: not a whole checkpoint ({reason}). Copy or train it again.") from error
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nstkit import formats
+from nstkit import formats, remembered
 from nstkit.datasets.files import LabelledFiles
 from nstkit.datasets.patterns import draw_patterns
 from nstkit.errors import run_command
@@ -40,6 +40,7 @@ def unmeasured(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(formats, "CACHE", tmp_path_factory.mktemp("formats"))
         patch.setattr(formats, "measure", lambda formats, work: {})
+        patch.setattr(remembered, "CACHE", tmp_path_factory.mktemp("quality"))  # nor remembers what others measured
         yield
 
 

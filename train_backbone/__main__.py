@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nstkit.config import as_typed, parse, settings_of
 from nstkit.errors import run_command
 from nstkit.interruption import Interruption
+from nstkit.presets import list_presets
 from nstkit.settings import known
 from train_backbone.config import EXAMPLES, TrainConfig
 from train_backbone.presets import PRESETS
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse, then one training, or one with each seed and their mean."""
     config = parse(TrainConfig, "train_backbone", presets=PRESETS, examples=EXAMPLES)
+    if config.run.list_presets:
+        print(list_presets(PRESETS, shutil.get_terminal_size().columns))
+        return
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.hardware import use_device
-    from nstkit.ranks import join_ranks
+    from nstkit.ranks import adopt_slurm, join_ranks
     from train_backbone import resume
     from train_backbone.seeds import one_each, report_seeds
 
@@ -32,6 +37,7 @@ def main() -> None:
     if len(trainings) == 1 and (finished := resume.find_finished(trainings[0])):
         print(f"finished already: {finished}")
         return
+    adopt_slurm()
     device = use_device(config.run.device)
     with join_ranks(device) as ranks:
         folders = [train_one(training, device, ranks) for training in trainings]

@@ -26,6 +26,7 @@ EXAMPLES = """
   python -m train_backbone --dataset patterns --width 0.25 --epochs 5   # quick
   python -m train_backbone --dataset folder --data-dir my_pictures
   torchrun --nproc-per-node 2 -m train_backbone    # on two GPUs
+  srun --ntasks 2 --gpus-per-task 1 python -m train_backbone --run-name pair
 """
 
 Share = Annotated[float, Interval(ge=0, le=1)]
@@ -60,13 +61,15 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """The pictures that the network learns from."""
 
-    dataset: DatasetName = "cifar100"
+    dataset: Annotated[DatasetName, NAMES_CODE] = "cifar100"
     """Which pictures. folder reads DATA_DIR/train/<class>/ or DATA_DIR/<class>/. patterns draws 12 classes by code and
-    needs no download."""
+    needs no download. FILE.npz holds arrays, named as by Keras or MedMNIST. package.module:function is your own code,
+    which is called with 'train', 'val' and 'test' and returns a data set of torch's for each."""
     data_dir: Annotated[Path, OnlyWith("dataset", ("cifar100", "caltech101", "folder"))] = Path("data")
     """Folder that holds cifar100/ and caltech101/. With `--dataset folder` it is the folder of class folders itself."""
     image_size: Annotated[int | None, Interval(ge=32, le=LONGEST_PX)] = None
-    """Side of the square training pictures [px]. None means 32, for folder 64, for caltech101 128."""
+    """Side of the square training pictures [px]. None means 32, for folder and own code 64, for caltech101 128, for
+    FILE.npz their own."""
     protocol: Annotated[Protocol, OF_CALTECH101] = "30-per-class"
     """How Caltech101 is split: so many training pictures of each class, or 80 % of all."""
     split_seed: Annotated[int, SEEDS, OF_CALTECH101] = 0
@@ -196,6 +199,8 @@ class TrainRunSettings(RunSettings):
     seeds: tuple[Annotated[int, SEEDS], ...] = ()
     """Train once with each of these seeds. NAME-seed0, ... are the runs of `--run-name NAME`; NAME-seeds.csv is their
     mean and deviation. None given = one run with `--seed`."""
+    list_presets: bool = False
+    """Print the presets and stop."""
     compile: bool = False
     """Compile the network with torch.compile, which takes a minute at first and makes the steps faster."""
 

@@ -14,12 +14,13 @@ from nstkit.checkpoint import read_checkpoint, write_checkpoint
 from nstkit.config import Precision
 from nstkit.datasets.arrays import Part
 from nstkit.errors import UserError
+from nstkit.figures.question import show_question
 from nstkit.hardware import autocast
 from nstkit.pictures.tensors import to_tensor
 from nstkit.quality.classification import CLASSIFICATION, confusion_matrix
 from nstkit.quality.extract import classify
 from nstkit.quality.measuring import Quality, measure_quality
-from nstkit.quality.report import draw, format_table
+from nstkit.quality.report import as_code, draw, format_table
 from nstkit.quality.twin import random_twin
 from nstkit.runs import MEASURE_KEYS, Run
 from train_backbone.evaluate import batch_size
@@ -43,7 +44,8 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
             run.show_picture(f"image/{name}", to_tensor(picture), training.step)
         if config.progress.quality and not config.run.quiet:
             print(format_table(quality))
-    run.log(training.step, {tag: value for tag, value in values.items() if tag not in MEASURE_KEYS})
+        run.show_text("measures", as_code(format_table(quality)), training.step)
+    run.log(training.step, {tag: value for tag, value in values.items() if tag not in MEASURE_KEYS}, is_shown=False)
     settings = config.flat()
     run.compare_by(
         {
@@ -57,6 +59,7 @@ def measure_and_report(run: Run, session: Session) -> dict[str, float]:
         {key: values[key] for key in MEASURE_KEYS if key in values},
         training.step,
     )
+    show_question(config.run.runs_dir)
     return values
 
 

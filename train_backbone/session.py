@@ -135,7 +135,7 @@ def open_session(
         config = config.changed(epochs=len(rates))
         replayed = rates if config.recipe.schedule == "plateau" else None  # the others depend on the step alone
     config = config.resolved(feed.batches_an_epoch, feed.batch_size)
-    config = config.changed(device=device.type, image_size=data.size_px)
+    config = config.changed(device=hardware.device_name(config.run.device, device), image_size=data.size_px)
     arch = network_arch(config.network, len(data.classes), data.size_px)
     sizes = data.size_px, feed.batch_size // ranks.count
     check_training(config, arch, *sizes, leanest, device, warn=False)

@@ -11,22 +11,28 @@ from nstkit.config import parse, settings_of
 from nstkit.errors import printable, run_command
 from nstkit.folders import run_names
 from nstkit.names import distinct
+from nstkit.settings import known
 from transfer.config import EXAMPLES, TransferConfig
 from transfer.jobs.job import Job
+from transfer.listing import print_lists
 from transfer.painting.least_memory import check_least_memory
 from transfer.pairs import Pair, check_outputs, largest_sizes, read_pairs
-from transfer.presets import PRESETS
+from transfer.presets import PRESETS, warn_of_few_steps
 from transfer.resume import COMMAND, Plan, find_runs
 
 
 def main() -> None:
     """Parse, read the pictures, then one run for each backbone: load, paint every pair, judge, report."""
     asked = parse(TransferConfig, COMMAND, presets=PRESETS, examples=EXAMPLES)
+    if print_lists(asked):
+        return
     specs = [parse_backbone(text) for text in asked.network.backbone]
     if asked.run.print_config:
         print_settings(asked)
         return
     config = asked.resolved()
+    canvas = config.optimization
+    warn_of_few_steps(config.run.preset, config.flat(), known(canvas.init), known(canvas.steps))
     labels = distinct(spec.label for spec in specs)  # exp1/best.pth and exp2/best.pth would be one folder
     if config.network.list_taps:
         list_taps(asked, labels)
@@ -96,10 +102,10 @@ def say_failed(failed: dict[str, str], count: int) -> None:
 
 def print_settings(asked: TransferConfig) -> None:
     """Print the settings as they are used on this machine."""
-    from nstkit.hardware import use_device
+    from nstkit.hardware import device_name, use_device
 
     device = use_device(asked.run.device)
-    print(json.dumps(settings_of(asked.changed(device=device.type).resolved()), indent=2))
+    print(json.dumps(settings_of(asked.changed(device=device_name(asked.run.device, device)).resolved()), indent=2))
 
 
 def run() -> None:

@@ -1,127 +1,90 @@
 """The one call from Python: `stylize`."""
 
+import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from nstkit.backbones.backbone import Backbone
-from nstkit.backbones.normalisation import ChannelOrder, ValueRange
 from nstkit.backbones.prepare import load_backbone
-from nstkit.backbones.spec import Padding, Pooling, Preprocess
-from nstkit.config import Device, Precision, RunSettings
-from nstkit.errors import UserError
+from nstkit.config import RunSettings
+from nstkit.errors import UserError, nearest
 from nstkit.hardware import choose_device
 from nstkit.pictures.tensors import as_image, to_picture
-from nstkit.settings import check_names
+from nstkit.settings import check_names, known
 from nstkit.unused import warn_of_unused
 from transfer.config import NetworkSettings, PictureSettings, TransferConfig
-from transfer.given_pictures import AnyPicture, Array, Blend, scene_of
+from transfer.given_pictures import AnyPicture, Array, scene_of
+from transfer.keywords import Keywords, Progress, defaults, signature_of
 from transfer.painting.estimate import fit_memory
 from transfer.painting.format import fit_format, precision_in_place
-from transfer.painting.loop import paint
-from transfer.painting.settings import (
-    CanvasKind,
-    Color,
-    Equalize,
-    Gauge,
-    LineSearch,
-    Loss,
-    Mode,
-    Optimizer,
-    PaintSettings,
-    PixelRange,
-    Smoothing,
-    Statistic,
-)
+from transfer.painting.loop import Step, paint
+from transfer.painting.settings import UNLIMITED_STEPS, PaintSettings
 from transfer.pairs import read_start
+from transfer.presets import PRESETS, warn_of_few_steps
+from transfer.result import Result
 
-if TYPE_CHECKING:
-    from typing import Never as Nothing  # a type checker refuses every unknown name before it is run
-else:
-    Nothing = object
-
-Picture = TypeVar("Picture", Image.Image, Tensor)
+Plain: TypeAlias = Image.Image | Array | str | Path
+Yes: TypeAlias = Literal[True]
+No: TypeAlias = Literal[False]
+Style: TypeAlias = AnyPicture | None
 
 
+@overload
 def stylize(
-    content: Picture | Array | str | Path | None,
-    style: Picture | AnyPicture | None,
+    content: Tensor, style: Style, *, full: No = False, progress: Progress = False, **settings: Unpack[Keywords]
+) -> Tensor: ...
+@overload
+def stylize(  # type: ignore[overload-overlap]  # a style alone decides, and is looked at first
+    content: None, style: Tensor, *, full: No = False, progress: Progress = False, **settings: Unpack[Keywords]
+) -> Tensor: ...
+@overload
+def stylize(
+    content: Plain | None,
+    style: Style,
     *,
-    backbone: str | Path | Backbone = "carried",
-    mode: Mode = "transfer",
-    size: int = 512,
-    style_scale: float = 1.0,
-    blend: Blend = (),
-    content_mask: AnyPicture | None = None,
-    style_mask: AnyPicture | Sequence[AnyPicture] | None = None,
-    region_weights: tuple[str, ...] | list[str] = (),
-    init: AnyPicture | None = None,
-    steps: int | None = None,
-    seconds: float | None = None,
-    tolerance: float = 0.0,
-    scales: int | None = None,
-    canvas: CanvasKind = "fourier",
-    pixel_range: PixelRange = "0-1",
-    optimizer: Optimizer | None = None,
-    lr: float | None = None,
-    lr_decay: float = 1.0,
-    lr_decay_steps: int = 1,
-    beta1: float = 0.9,
-    beta2: float = 0.99,
-    epsilon: float = 1e-8,
-    history: int = 30,
-    line_search: LineSearch = "backtrack",
-    average: float = 0.0,
-    tile: int | None = None,
-    jitter: int | None = None,
-    loss: Loss = "relative",
-    statistic: Statistic = "gram",
-    color: Color = "style",
-    content_weight: float | None = None,
-    style_weight: float | None = None,
-    tv_weight: float | None = None,
-    content_taps: tuple[str, ...] | list[str] = (),
-    style_taps: tuple[str, ...] | list[str] = (),
-    octaves: int = 1,
-    equalize: Equalize = "none",
-    normalize_gradients: bool = False,
-    gauge: Gauge = "raw",
-    smoothing: Smoothing = "none",
-    smoothing_taps: tuple[str, ...] | list[str] = (),
-    temperature: float = 1.0,
-    arch: str | None = None,
-    preprocess: Preprocess = "own",
-    pooling: Pooling = "max",
-    padding: Padding = "zero",
-    swap: tuple[str, ...] | list[str] = (),
-    mean: tuple[float, ...] | list[float] = (),
-    std: tuple[float, ...] | list[float] = (),
-    channel_order: ChannelOrder = "own",
-    value_range: ValueRange = "own",
-    seed: int = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    memory: float | None = None,
-    **unknown: Nothing,
-) -> Picture:
+    full: No = False,
+    progress: Progress = False,
+    **settings: Unpack[Keywords],
+) -> Image.Image: ...
+@overload
+def stylize(
+    content: Tensor, style: Style, *, full: Yes, progress: Progress = False, **settings: Unpack[Keywords]
+) -> Result[Tensor]: ...
+@overload
+def stylize(  # type: ignore[overload-overlap]  # a style alone decides, and is looked at first
+    content: None, style: Tensor, *, full: Yes, progress: Progress = False, **settings: Unpack[Keywords]
+) -> Result[Tensor]: ...
+@overload
+def stylize(
+    content: Plain | None, style: Style, *, full: Yes, progress: Progress = False, **settings: Unpack[Keywords]
+) -> Result[Image.Image]: ...
+def stylize(content: Any, style: Any, *, full: bool = False, progress: Progress = False, **settings: Any) -> Any:
     """Return `content` painted in the style of `style`.
 
-    Nothing of the caller's changes: neither the pictures nor a loaded backbone nor any random state.
+    Nothing of the caller's changes: neither the pictures nor a network nor any random state.
 
     Args:
         content: a Pillow picture, a file, or an array or tensor (H, W, 3), (3, H, W) or (1, 3, H, W), sRGB in uint8 or
             as floats in [0, 1]; all that `nstkit.pictures.tensors.as_image` takes. It is scaled to `size`, but for a
             tensor, which is taken at its own. None with `mode="texture"`.
         style: a picture of any kind, whatever the content is. None with `mode="content"`.
-        backbone: as after `--backbone`, or a loaded one, which spares loading it again.
+        full: return a `transfer.result.Result`, which has the losses of every step, Gram matrices and judges beside the
+            picture, and draws itself in a notebook.
+        progress: True shows a bar, in a notebook as on a terminal; a function is called with a
+            `transfer.painting.loop.Step` after each evaluation.
+        preset: a paper's or a program's settings (`--list-presets`); all that is given beside it wins.
+        backbone: as after `--backbone`, a loaded one, which spares loading it again, or a network of one's own; see
+            `nstkit.load_backbone`, which takes its `mean` and `std`.
         mode: `transfer`, `texture` (the style alone, from noise), or `content` (what the content layers keep).
         size: longer side of all pictures but tensors [px], at least 32.
+        rows: height of the result and of the style [px], in place of `size`; not of tensors.
         style_scale: size of the style beside that of the result, which a tensor is scaled by too.
         blend: pictures in place of `style`, which then is None: each FILE, FILE=WEIGHT or a pair of a picture of any
             kind and its weight.
@@ -183,11 +146,11 @@ def stylize(
         device: `auto`, `cuda`, `mps` or `cpu`.
         precision: `auto`, `fp32`, `bf16` or `fp16`. On a CPU auto measures which of the first two is faster, once.
         memory: that the process may fill [GiB]. None = what is free.
-        unknown: none; a wrong name is reported with the nearest right one.
+        settings: all of the above but the first four; a wrong name is reported with the nearest right one.
 
     Returns:
         A tensor (1, 3, H, W) in [0, 1] where the content is a tensor, else a Pillow picture. Without a content
-        (`mode="texture"`) the style decides.
+        (`mode="texture"`) the style decides. With `full` a `Result`, whose `picture` is that.
 
     Raises:
         nstkit.errors.UserError: for a setting that is unknown or not allowed, a backbone or tap that cannot be used, or
@@ -199,58 +162,119 @@ def stylize(
         >>> picture.size
         (48, 32)
     """
-    values = {name: value for name, value in locals().items() if name not in NOT_SETTINGS}  # stands before other names
+    check_names(settings, dict.fromkeys(["content", "style", "full", "progress", *DEFAULTS]))
+    given = {**settings_of_preset(settings), **settings}
+    values = {**DEFAULTS, **given}
+    mode, size, init, device, precision = (values[name] for name in ("mode", "size", "init", "device", "precision"))
     start_word = init if isinstance(init, str) else None
     start = None if isinstance(init, str) else init
-    painting = {name: value for name, value in values.items() if name in PaintSettings().flat()}
-    changes = {name: value for name, value in values.items() if name in NetworkSettings().flat()}
-    check_names(unknown, {**values, "backbone": backbone, "init": init})
-    settings = PaintSettings.of(**painting, init=start_word)
-    if region_weights and content_mask is None:
+    settings_of_painting = {name: value for name, value in values.items() if name in PaintSettings().flat()}
+    changes = {name: value for name, value in values.items() if name in NetworkSettings().flat() and name != "backbone"}
+    painter = PaintSettings.of(**{**settings_of_painting, "init": start_word})
+    if values["region_weights"] and values["content_mask"] is None:
         raise UserError("region_weights without content_mask, which has the regions. Add it.")
-    pictures = PictureSettings(mode=mode, size=size, style_scale=style_scale, region_weights=tuple(region_weights))
-    masks = {"content_mask": content_mask is not None, "style_mask": style_mask is not None}
-    given = {**values, **masks, **settings.flat()}
-    warn_of_unused(TransferConfig, given, {**given, **settings.resolved(mode, size).flat()})
-    scene = scene_of(pictures, content, style, blend, content_mask, style_mask)
+    of_pictures = ("mode", "size", "rows", "style_scale", "region_weights")
+    pictures = PictureSettings(**{name: values[name] for name in of_pictures})
+    masks = {name: values[name] is not None for name in ("content_mask", "style_mask")}
+    first = {**values, **masks, **painter.flat()}
+    asked = {name: first[name] for name in settings if name in first}
+    warn_of_unused(TransferConfig, asked, {**first, **painter.resolved(mode, size).flat()})
+    scene = scene_of(pictures, content, style, values["blend"], values["content_mask"], values["style_mask"])
     if start_word is not None:
         start = read_start(start_word, max(scene.size))
     if start is not None:
         scene = replace(scene, start=as_image(start, "init"))
     place = choose_device(RunSettings(device=device, precision=precision).device)
     scene = scene.to(place)
-    eye = loaded(backbone, NetworkSettings.of(**changes), place)
-    settings = settings.resolved(mode, max(scene.size), eye.patch_px)
-    if eye is backbone:
-        chosen = precision_in_place(eye, settings.losses, precision)
+    eye = loaded(values["backbone"], NetworkSettings.of(**changes), place)
+    painter = painter.resolved(mode, max(scene.size), eye.patch_px)
+    warn_of_few_steps(values["preset"], values, known(painter.optimization.init), known(painter.optimization.steps))
+    if eye is values["backbone"]:
+        chosen = precision_in_place(eye, painter.losses, precision)
     else:
-        chosen = fit_format(eye, settings.losses, precision).format.precision
-    settings = settings.changed(precision=chosen)
-    settings = fit_memory(*scene.sizes, eye, settings, place)
-    result = paint(scene, eye, settings).image
+        chosen = fit_format(eye, painter.losses, precision).format.precision
+    painter = painter.changed(precision=chosen)
+    painter = fit_memory(*scene.sizes, eye, painter, place)
+    losses: dict[str, list[float]] = {}
+    with shown(progress, known(painter.optimization.steps)) as show:
+
+        def report(step: Step) -> None:
+            for tag, value in step.scalars.items():
+                losses.setdefault(tag, []).append(value)
+            show(step)
+
+        painting = paint(scene, eye, painter, report)
     is_tensor = isinstance(style if content is None else content, Tensor)  # of a blend it is a picture
-    return cast(Picture, result if is_tensor else to_picture(result))  # as what was given, which no annotation can say
+    picture = painting.image if is_tensor else to_picture(painting.image)
+    if not full:
+        return picture
+    used = {name: values[name] for name in values if values[name] is None or isinstance(values[name], PLAIN)}
+    return Result(picture, painting, losses, {**used, "backbone": eye.label, **painter.flat()}, scene, eye, painter)
 
 
-NOT_SETTINGS = ("content", "style", "blend", "content_mask", "style_mask", "backbone", "init", "unknown")
+DEFAULTS = defaults()
+PLAIN = (bool, int, float, str, tuple, list)
+vars(stylize)["__signature__"] = signature_of(stylize)  # which `help` and notebooks show
 
 
-def loaded(backbone: str | Path | Backbone, network: NetworkSettings, device: torch.device) -> Backbone:
-    """Return a backbone on a device: loaded by name, or the caller's own, which stays where it is.
+def settings_of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the preset among the settings sets, nothing where there is none.
+
+    Raises:
+        UserError: for an unknown preset, or one that does not go with the backbone.
+    """
+    name = settings.get("preset")
+    if name is None:
+        return {}
+    if name not in PRESETS:
+        raise UserError(f"preset {name}: not known.{nearest(str(name), PRESETS)} Allowed: {', '.join(PRESETS)}.")
+    backbone = settings.get("backbone")
+    named = [str(backbone)] if isinstance(backbone, (str, Path)) else None
+    values = PRESETS[name]({**settings, "backbone": named})
+    return {**values, "backbone": values["backbone"][0]}
+
+
+@contextlib.contextmanager
+def shown(progress: Progress, steps: int) -> Iterator[Callable[[Step], object]]:
+    """Give what is called after each evaluation: the caller's own, a bar that moves, or nothing.
 
     Args:
-        backbone: as after `--backbone`, or a loaded one.
+        progress: see `stylize`.
+        steps: evaluations that there will be at most.
+    """
+    if not progress:
+        yield lambda step: None
+    elif progress is not True:
+        yield progress
+    else:
+        from tqdm.auto import tqdm  # of a notebook where there is one
+
+        with tqdm(total=None if steps == UNLIMITED_STEPS else steps, desc="painting", unit="evaluations") as bar:
+
+            def advance(step: Step) -> None:
+                bar.set_postfix_str(f"loss {step.scalars['loss/total']:.3g}", refresh=False)
+                bar.update()
+
+            yield advance
+
+
+def loaded(backbone: object, network: NetworkSettings, device: torch.device) -> Backbone:
+    """Return a backbone on a device: loaded by name or from a network, or the caller's own, which stays where it is.
+
+    Args:
+        backbone: as after `--backbone`, a network, or a loaded one.
         network: what is changed about a network that is loaded here.
         device: where to paint.
 
     Raises:
         UserError: where a loaded backbone would have to be changed, or one cannot be loaded.
     """
-    if isinstance(backbone, (str, Path)):
+    if isinstance(backbone, (str, Path)) or (isinstance(backbone, nn.Module) and not isinstance(backbone, Backbone)):
         return load_backbone(backbone, **network.loading).to(device)
     if not isinstance(backbone, Backbone):
         raise UserError(
-            f"backbone: {type(backbone).__name__} is none. Give a name such as vgg19, or a result of load_backbone."
+            f"backbone: {type(backbone).__name__} is none. Give a name such as vgg19, a network, or a result of "
+            f"load_backbone."
         )
     unchanged = NetworkSettings().flat()
     changed = [name for name, value in network.flat().items() if value != unchanged[name]]

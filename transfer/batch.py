@@ -13,7 +13,7 @@ import torch
 from nstkit.backbones.backbone import Backbone
 from nstkit.bars import say
 from nstkit.errors import UserError, printable
-from nstkit.hardware import use_device
+from nstkit.hardware import device_name, use_device
 from nstkit.interruption import Interruption, uninterrupted
 from nstkit.memory import free_memory_bytes
 from nstkit.pictures.read import read_picture
@@ -45,7 +45,8 @@ def paint_all(asked: TransferConfig, plans: Sequence[Plan]) -> dict[str, str]:
         UserError: where nothing could be painted.
     """
     device = use_device(asked.run.device)
-    given, asked = asked, asked.changed(device=device.type, memory=memory_of_each(asked, device))
+    given, name = asked, device_name(asked.run.device, device)
+    asked = asked.changed(device=name, memory=memory_of_each(asked, device))
     pairs = [job.pair for job in plans[0].jobs]
     candidates = gather_candidates(asked, pairs)
     painter = PairPainter(asked.resolved(), candidates, asked.run.device)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, MEMORY_GIB, is_inside
+from nstkit.annotations import BARE, COUNTS, LONGEST_PX, LOSS_WEIGHTS, MEMORY_GIB, Alone, is_inside, is_list, plain_of
 from nstkit.backbones.normalisation import InputSettings
 from nstkit.backbones.spec import Padding, Pooling, Preprocess
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
-from nstkit.settings import Settings, as_word
+from nstkit.pictures.kinds import SUFFIXES
+from nstkit.settings import Settings, as_word, flag_of, leaves_of
 from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
 from transfer.painting.settings import (
@@ -68,6 +69,8 @@ class PictureSettings(Settings):
     """Weights of regions, each COLOUR=WEIGHT, such as red=2 or '#00ff00=0.5'. None given = 1."""
     out: Path | None = None
     """Also write the result here: a picture file, or a folder where there are several results. A TIFF has 16 bit."""
+    keep_exif: Annotated[bool, OnlyWith("mode", ("transfer", "content"))] = False
+    """Keep what the photograph's file says of its date, camera, lens and exposure, and never where it was taken."""
     size: Annotated[int, SIDES_PX, OnlyWith("rows", (None,))] = 512
     """Longer side of the result and of the style [px]."""
     rows: Annotated[int | None, SIDES_PX] = None
@@ -142,13 +145,17 @@ def split_blend(words: tuple[str, ...]) -> dict[str, float]:
 class NetworkSettings(Settings):
     """The network(s) that the pictures are seen with, and what is changed about them."""
 
-    backbone: tuple[str, ...] = ("carried",)
+    backbone: Annotated[tuple[str, ...], NAMES_CODE] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3,
-    vgg19@weights.safetensors; NAME is ours (vgg11 to vgg19, _bn), timm's or torchvision's. One run each."""
+    vgg19@weights.safetensors; NAME is ours (vgg11 to vgg19, _bn), timm's or torchvision's (torchvision:NAME where both
+    have it), timm/ID as Hugging Face shows it, hf-hub:OWNER/ID, or package.module:function, your own code. One run
+    each."""
     arch: Annotated[str | None, NAMES_CODE] = None
     """Factory of checkpoints that were made by one, package.module:function: code that a file names is not run."""
     list_taps: bool = False
     """Print the layers of the network(s), as they see the first content picture, and stop."""
+    list_backbones: Annotated[str | None, Alone("*")] = None
+    """Print the names that --backbone takes and stop: all, or those that match a pattern such as 'resnet*'."""
     preprocess: Preprocess = "own"
     """Normalisation of the picture: own is the network's; imagenet and caffe are there for experiments."""
     pooling: Pooling = "max"
@@ -178,7 +185,7 @@ class NetworkSettings(Settings):
 class JudgingSettings(Settings):
     """Who judges the pictures."""
 
-    judge: Annotated[tuple[str, ...], OnlyWith("mode", ("transfer",))] = ()
+    judge: Annotated[tuple[str, ...], NAMES_CODE, OnlyWith("mode", ("transfer",))] = ()
     """Network(s) that judge the pictures beside the fixed panel (Gabor filters, and a small network that paints
     nothing), whose verdict judge/style is the same whatever painted. Named as after --backbone, each gives a
     judge/style@NAME, but one of the painter's own family. None given = those of ImageNet VGG19 and SqueezeNet that lie
@@ -243,6 +250,10 @@ class TransferRunSettings(RunSettings):
     of the same command, or else a new one."""
     memory: Annotated[float | None, MEMORY_GIB] = None
     """Memory that the command may fill [GiB]; larger pictures are painted in tiles. None = what is free."""
+    list_presets: bool = False
+    """Print the presets and stop."""
+    list_judges: bool = False
+    """Print what is judged, by whom and how well that was tested, and stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,11 +275,22 @@ class TransferConfig(CommandConfig):
     def __post_init__(self) -> None:
         """Refuse a first canvas that the mode does not have, and weights of regions that there are not."""
         super().__post_init__()
+        self._check_no_pictures_behind_words()
         if self.pictures.region_weights and not self.pictures.content_mask:
             raise UserError("--region-weights without --content-mask, which has the regions. Add it.")
         mode, init = self.pictures.mode, self.optimization.init
         if init is not None and init == ABSENT[mode]:
             raise UserError(f"--init {init}: --mode {mode} has no {init} picture. Give noise or grey, or a file.")
+
+    def _check_no_pictures_behind_words(self) -> None:
+        """Refuse pictures behind a flag that takes other words, such as `--backbone vgg19 photo.jpg painting.jpg`."""
+        for name, hint in leaves_of(type(self)).items():
+            words = self.flat()[name] if is_list(hint) and plain_of(hint) is str and name != "blend" else ()
+            if pictures := [word for word in words if word.lower().endswith(SUFFIXES) and "@" not in word]:
+                raise UserError(
+                    f"{flag_of(name)} {as_word(pictures)}: {'pictures' if len(pictures) > 1 else 'a picture'}, which "
+                    f"it does not take. Put a photograph behind --content and a painting behind --style."
+                )
 
     def effective(self) -> dict[str, Any]:
         """Return the flat values by which it is seen which settings have an effect."""

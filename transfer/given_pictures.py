@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from nstkit.backbones.backbone import AnyPicture
 from nstkit.errors import UserError
-from nstkit.pictures.tensors import as_image, to_picture
+from nstkit.pictures.tensors import as_image, to_picture, to_tensor
 from transfer.config import PictureSettings, scaled_side, split_blend
 from transfer.mask_files import say_other_size
 from transfer.painting.masks import Masks, pair_masks, parse_colour
 from transfer.painting.regions import build_regions
 from transfer.painting.scene import Scene, resize
 from transfer.painting.settings import Mode, split_weights
-from transfer.pairs import scale_of_style
+from transfer.pairs import longer_side, scale_of_style
 
 Array: TypeAlias = NDArray[Any]
-AnyPicture: TypeAlias = Image.Image | Tensor | Array | str | Path
 Blend: TypeAlias = Sequence[str | tuple[AnyPicture, float]]
 NEEDED: dict[Mode, str] = {
     "transfer": "it needs a content and a style picture",
@@ -51,7 +51,7 @@ def scene_of(
     styles, shares = blended(blend) if blend else ([] if style is None else [style], (1.0,))
     images = [style_image(each, pictures) for each in styles]
     scene = Scene(
-        None if content is None else as_image(content, "content", pictures.size),
+        None if content is None else sized(content, "content", pictures),
         images[0] if images else None,
         further=tuple(images[1:]),
         shares=shares,
@@ -60,10 +60,18 @@ def scene_of(
     return replace(scene, regions=build_regions(masks, *scene.sizes))
 
 
+def sized(picture: AnyPicture, role: str, pictures: PictureSettings, scale: float = 1.0) -> Tensor:
+    """Return a picture, (1, 3, H, W), as large as it is asked for, times `scale`; a tensor keeps its own size."""
+    if pictures.rows is None or isinstance(picture, Tensor):
+        return as_image(picture, role, scaled_side(pictures.size, scale))
+    whole = to_picture(as_image(picture, role))
+    return to_tensor(whole, scaled_side(longer_side(whole, pictures.rows), scale))
+
+
 def style_image(style: AnyPicture, pictures: PictureSettings) -> Tensor:
     """Return a style, (1, 3, H, W), at the size that it is looked at; a tensor's own size is scaled."""
     scale = scale_of_style(pictures)
-    image = as_image(style, "style", scaled_side(pictures.size, scale))
+    image = sized(style, "style", pictures, scale)
     if not isinstance(style, Tensor):
         return image
     return resize(image, (scaled_side(image.shape[2], scale), scaled_side(image.shape[3], scale)))

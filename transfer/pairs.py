@@ -5,15 +5,16 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from nstkit.annotations import path_of
 from nstkit.errors import UserError
+from nstkit.exif import read_kept
 from nstkit.files import check_writable
 from nstkit.names import distinct, fit_name
 from nstkit.pictures.kinds import SAVED, list_pictures
@@ -54,6 +55,7 @@ class Pair:
         shares: of all styles in the blend.
         style_scale: size of the styles beside that of the result.
         masks: the regions of content and styles, None where there are none.
+        exif: of the content, what goes on into the result.
     """
 
     content_name: str
@@ -67,6 +69,7 @@ class Pair:
     shares: tuple[float, ...] = (1.0,)
     style_scale: float = 1.0
     masks: "Masks | None" = None
+    exif: Mapping[int, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -153,6 +156,7 @@ def read_pairs(pictures: PictureSettings, init: str, lost: dict[str, str] | None
     if faults and lost is None:
         raise faults[0]
     masks = read_masks(pictures)
+    photographs = list_pictures(pictures.content) if pictures.keep_exif else []
     pairs = []
     for number, (content_name, content) in enumerate(contents.items()):
         for other, (style_name, blended) in enumerate(styles.items()):
@@ -175,6 +179,7 @@ def read_pairs(pictures: PictureSettings, init: str, lost: dict[str, str] | None
                     shares=shares,
                     style_scale=scale_of_style(pictures),
                     masks=masks(number, other),
+                    exif=read_kept(photographs[number]) if photographs else {},
                 )
             )
     if not pairs:

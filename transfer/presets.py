@@ -10,6 +10,7 @@ What all have in common:
 - The canvas is kept between black and white after every step; Keras and SciPy let it leave that.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -348,6 +349,27 @@ def family_of(backbones: Any, preset: str) -> str:
     raise UserError(
         f"--preset {preset} with --backbone {' '.join(map(str, backbones))}: give {allowed}, one at a time."
     )
+
+
+FEW_STEPS = 1 / 3  # of a preset's own: what begins from noise is then noise with a photograph in it
+
+
+def warn_of_few_steps(preset: str | None, given: Given, init: str, steps: int) -> None:
+    """Warn where a preset that begins from noise is given so few steps that noise is what comes out.
+
+    Args:
+        preset: its name, None for none.
+        given: what the user gives beside it, by flat name.
+        init: the first canvas, resolved.
+        steps: evaluations, resolved.
+    """
+    own = PRESETS[preset](given)["steps"] if preset in PRESETS else 0
+    if init in ("noise", "grey") and steps < FEW_STEPS * own:
+        warnings.warn(
+            f"--steps {steps} of the {own} that {preset} takes to get away from {init}: expect little more than that. "
+            f"Leave --steps out, or add --init content",
+            stacklevel=2,
+        )
 
 
 PRESETS: dict[str, Preset] = {

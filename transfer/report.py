@@ -12,10 +12,12 @@ from nstkit.backbones.backbone import Backbone
 from nstkit.bars import AnyBar, Seldom, open_bar
 from nstkit.config import settings_of
 from nstkit.embedded import read_texts
+from nstkit.figures.question import show_question
 from nstkit.files import write_csv
 from nstkit.interruption import Interruption
 from nstkit.pictures.save import save_picture
 from nstkit.pictures.tensors import to_picture, to_tensor
+from nstkit.remembered import recall
 from nstkit.runs import MEASURE_KEYS, Run
 from nstkit.settings import known
 from transfer.config import TransferConfig
@@ -40,7 +42,7 @@ SNAPSHOTS = 10  # canvases shown a pair, spaced evenly in the logarithm of the s
 class Reporter:
     """Takes the steps and the results of one backbone's pairs, one pair after the other, in any order.
 
-    Tags of a pair among several begin with its name, so that no two pairs share a curve.
+    A pair among several is a part of the run: in TensorBoard it has the tags of a pair alone, and stands beside it.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Reporter:
         """
         self._overview = overview
         self._run, self._backbone, self._config, self._pairs = run, backbone, config, pairs
+        self._quality = backbone.quality or recall(backbone.network)
         self._interruption = interruption
         steps = known(config.optimization.steps)
         self._total = None if steps == UNLIMITED_STEPS else steps
@@ -74,7 +77,7 @@ class Reporter:
 
     def begin(self, pair: Pair, scene: Scene | None = None) -> None:
         """Begin with a pair; a single one's two pictures are shown, and its evaluations counted."""
-        self._prefix = prefix_of(pair, self._pairs)
+        self._part = pair.name if len(self._pairs) > 1 else ""
         if len(self._pairs) == 1 and scene is not None:
             for tag, picture in (("image/content", scene.content), ("image/style", scene.style)):
                 if picture is not None:
@@ -100,16 +103,16 @@ class Reporter:
 
     def log(self, step: Step) -> None:
         """Take one evaluation of the loss, which may be long past."""
-        self._run.log(step.number, {f"{self._prefix}{tag}": value for tag, value in step.scalars.items()})
+        self._run.log(step.number, step.scalars, self._part)
         if step.number in self._snapshots:
-            self._run.show_picture(f"{self._prefix}image/canvas", step.canvas, step.number)
+            self._run.show_picture("image/canvas", step.canvas, step.number, self._part)
             self._run.flush()
         self._progress.step(step)
         self._losses.append(step.scalars["loss/total"])
         kind = "content" if self._config.pictures.mode == "content" else "style"
         if self._bar is not None:
             is_single = len(self._pairs) == 1
-            place = "" if is_single else f"{self._prefix}{step.number}/{self._total or '?'} "
+            place = "" if is_single else f"{self._part}/{step.number}/{self._total or '?'} "
             self._bar.set_postfix_str(f"{place}{kind} {step.scalars[f'loss/{kind}']:.3g}", refresh=False)
             self._bar.update(1 if is_single else 0)
 
@@ -133,22 +136,24 @@ class Reporter:
         }
         store = Store(self._run.folder / "images")
         is_whole = not painting.is_interrupted and painting.unfinished is None
-        path = store.keep(pair.name, job.key if is_whole else "", about, painting.image)
+        path = store.keep(pair.name, job.key if is_whole else "", about, painting.image, pair.exif)
         texts = read_texts(path)
         self._progress.end(painting, texts)
         out = self._config.pictures.out
         if out is not None:
             path = output_path(out, self._backbone.label, pair)
-            save_picture(painting.image, path, texts)
-        self._run.show_picture(f"{self._prefix}image/result", painting.image, painting.number)
-        if painting.facts:
-            facts = {f"{self._prefix}tap/{name}": value for name, value in painting.facts.items()}
-            self._run.log(painting.number, facts)
-        # Of a single pair those of the table's columns are logged with the run's row.
-        logged = {tag: value for tag, value in judged.items() if len(self._pairs) > 1 or tag not in MEASURE_KEYS}
-        if logged:
-            self._run.log(painting.number, {f"{self._prefix}{tag}": value for tag, value in logged.items()})
-            self._run.show_text(f"{self._prefix}judges", judges_table(judged), painting.number)
+            save_picture(painting.image, path, texts, pair.exif)
+        self._run.show_picture("image/result", painting.image, painting.number, self._part)
+        facts = {f"tap/{name}": value for name, value in painting.facts.items()}
+        beside = {tag: value for tag, value in judged.items() if tag not in MEASURE_KEYS}
+        if facts or beside:
+            self._run.log(painting.number, {**facts, **beside}, self._part, is_shown=False)
+        if judged:
+            self._run.show_text("judges", judges_table(judged), painting.number, self._part)
+        of_table = {tag: value for tag, value in judged.items() if tag in MEASURE_KEYS}
+        if of_table and self._part:  # of a single pair they are logged with the run's row
+            self._run.log(painting.number, of_table, self._part)
+        self._run.leave(self._part)
         self.take(pair, path, to_picture(painting.image), about, self._losses)
         if self._bar is not None and len(self._pairs) > 1:
             self._bar.update()
@@ -201,6 +206,7 @@ class Reporter:
         if sheet is not None:
             print(f"page:    {self._run.folder / 'index.html'}")
             self._run.show_picture("image/sheet", to_tensor(sheet), longer_px=SHEET_PX)
+        show_question(self._config.run.runs_dir)
 
     def _write_views(self) -> Image.Image | None:
         """Write what shows all pictures so far, and this run's row of the table: medians over its pairs."""
@@ -213,7 +219,7 @@ class Reporter:
         return sheet
 
     def _write_row(self) -> None:
-        config, facts, quality = self._config, self._backbone.facts, self._backbone.quality
+        config, facts, quality = self._config, self._backbone.facts, self._quality
         rows = self._rows.values()
         measures = {key: quality[key] for key in MEASURE_KEYS if key in quality}
         for key in MEASURE_KEYS:
@@ -250,11 +256,6 @@ def snapshots(total: int | None) -> set[int]:
     return {round((total or STEPS) ** (k / (SNAPSHOTS - 1))) for k in range(SNAPSHOTS)}
 
 
-def prefix_of(pair: Pair, pairs: Sequence[Pair]) -> str:
-    """Return what the tags of a pair begin with among others: nothing where it is alone."""
-    return f"{pair.name}/" if len(pairs) > 1 else ""
-
-
 def judges_table(judged: Mapping[str, float]) -> str:
     """Return the judges' values as a Markdown table, those that failed their test marked."""
     rows = [f"| {mark(name)} | {value:.4g} |" for name, value in judged.items()]
@@ -270,7 +271,9 @@ def judges_line(judged: Mapping[str, float], panel: Panel) -> str:
     beside = [f"{STYLE.name}@{eye.label}" for eye in panel.beside]
     shown = [name for name in (*MEASURE_KEYS, *beside) if name in judged]
     words = [f"{mark(name).removeprefix('judge/')}{arrows[name]} {judged[name]:.3f}" for name in shown]
-    return "  ".join([*words, *(f"style@{label} -" for label in panel.absent)])
+    words += [f"style@{label} -" for label in panel.absent]
+    legend = ["(! = fails its own test)"] if any(mark(name) == f"{name}!" for name in shown) else []
+    return "  ".join([*words, *legend])
 
 
 def _one_name(names: Iterable[float | str]) -> str:

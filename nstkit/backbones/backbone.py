@@ -4,15 +4,21 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from nstkit.backbones.layouts import Kind, to_maps
 from nstkit.backbones.sizes import Sizes, SizeSetter, pad_picture
 from nstkit.errors import UserError, is_out_of_memory, nearest
+from nstkit.pictures.tensors import as_image
+
+AnyPicture: TypeAlias = Image.Image | Tensor | NDArray[Any] | str | Path
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,20 @@ class Backbone(nn.Module):
         first = next((layer for layer in layers if layer.in_channels == 3), None)
         return max(first.stride) if first is not None and first.kernel_size == first.stride else 1
 
-    def features(self, image: Float[Tensor, "b 3 h w"], names: Iterable[str]) -> dict[str, Float[Tensor, "b _ _ _"]]:
+    @property
+    def default_taps(self) -> tuple[str, ...]:
+        """The default style and content taps, in order of depth."""
+        chosen = {*self.style_taps, *self.content_taps}
+        return tuple(name for name in self.taps if name in chosen)
+
+    def features(
+        self, image: Float[Tensor, "b 3 h w"] | AnyPicture, names: Iterable[str] | None = None
+    ) -> dict[str, Float[Tensor, "b _ _ _"]]:
         """Return the feature maps of a picture, each (B, C, H / stride, W / stride), in the order of `names`.
 
         Args:
-            image: sRGB in [0, 1].
-            names: taps; wrong ones are reported by `check_taps`.
+            image: (B, 3, H, W), sRGB in [0, 1], or one picture of any kind, see `nstkit.pictures.tensors.as_image`.
+            names: taps; wrong ones are reported by `check_taps`. None = the default ones for style and content.
 
         Raises:
             UserError: for an unknown tap, or a picture too small to reach one.
@@ -118,8 +132,13 @@ class Backbone(nn.Module):
             >>> maps = backbone.features(torch.rand(1, 3, 64, 96), ["relu1_1", "pool3"])
             >>> [tuple(values.shape) for values in maps.values()]
             [(1, 16, 64, 96), (1, 64, 8, 12)]
+            >>> from nstkit.sample import sample_content
+            >>> list(backbone.features(sample_content()))
+            ['relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu4_2', 'relu5_1']
         """
-        names = list(dict.fromkeys(names))
+        names = list(self.default_taps if names is None else dict.fromkeys(names))
+        if not isinstance(image, Tensor) or image.ndim != 4:
+            image = as_image(image).to(self.mean.device)
         self.check_taps(names)
         return self._run(image, names, stops=True)[0]
 

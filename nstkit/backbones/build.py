@@ -7,8 +7,6 @@ a factory    {"arch": "package.module:function", "library": "factory", "classes"
 A factory is code. A file that names one never makes it run: the user has to name the same one with `--arch`.
 """
 
-import importlib
-from collections.abc import Callable
 from typing import Any, get_args
 
 from torch import nn
@@ -16,6 +14,7 @@ from torch import nn
 from nstkit.backbones import stem, vgg
 from nstkit.backbones.spec import Arch, Head, Norm, split_norm
 from nstkit.errors import UserError, first_line, is_out_of_memory, nearest, printable
+from nstkit.own_code import find_function, is_code
 
 SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
 
@@ -54,7 +53,8 @@ def arch_of(
             f"these settings. Leave them out."
         )
     if ":" in name:
-        _split_factory(name)
+        if not is_code(name):
+            raise UserError(f"--arch {name}: not of the form package.module:function.")
         return {"arch": name, "library": "factory", "classes": classes}
     import timm
 
@@ -124,37 +124,31 @@ def _call_factory(name: str, classes: int, allowed: str | None) -> nn.Module:
         name = printable(name)  # as it is, it could steer the terminal
         given = f"--arch {allowed} is another" if allowed else "code that a file names is not run"
         raise UserError(f"the network was made by {name} ({given}). If you trust that code, add --arch {name}")
+    return call_own("--arch", name, num_classes=classes)
+
+
+def call_own(flag: str, name: str, **arguments: int) -> nn.Module:
+    """Return the network that the user's own `package.module:function` makes.
+
+    Args:
+        flag: that named it, for messages.
+        name: of the function.
+        arguments: that it is called with.
+
+    Raises:
+        UserError: for a function that is not there, fails, or returns no module.
+    """
+    function = find_function(flag, name)
     try:
-        function = _find_factory(name)
-        network = function(num_classes=classes)
+        network = function(**arguments)
     except UserError:
         raise
     except Exception as error:  # it is the user's code
         if is_out_of_memory(error):
             raise
         raise UserError(
-            f"--arch {name}: it failed ({type(error).__name__}: {first_line(error)}); see --debug."
+            f"{flag} {name}: it failed ({type(error).__name__}: {first_line(error)}); see --debug."
         ) from error
     if not isinstance(network, nn.Module):
-        raise UserError(f"--arch {name}: it returned a {type(network).__name__}; it must return a torch.nn.Module.")
+        raise UserError(f"{flag} {name}: it returned a {type(network).__name__}; it must return a torch.nn.Module.")
     return network
-
-
-def _find_factory(name: str) -> Callable[..., Any]:
-    module_name, function_name = _split_factory(name)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"--arch {name}: {error}. Start the command where it can be imported from.") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UserError(f"--arch {name}: no function '{function_name}' there.{nearest(function_name, names)}")
-    return function
-
-
-def _split_factory(name: str) -> tuple[str, str]:
-    module, _, function = name.partition(":")
-    if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-        raise UserError(f"--arch {name}: not of the form package.module:function.")
-    return module, function

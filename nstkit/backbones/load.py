@@ -1,5 +1,7 @@
 """From a backbone's name to the extractor: our checkpoints, our VGGs, timm's and torchvision's networks."""
 
+import contextlib
+import copy
 import json
 import pickle
 from collections.abc import Collection
@@ -11,14 +13,16 @@ from torch import nn
 
 from nstkit.backbones import vgg
 from nstkit.backbones.backbone import Backbone, Tap
-from nstkit.backbones.build import build_network
+from nstkit.backbones.build import build_network, call_own
+from nstkit.backbones.hub import answers_at_once
 from nstkit.backbones.initialise import kaiming_init, seeded, undo_identity_start
 from nstkit.backbones.normalisation import IMAGENET, Normalisation
-from nstkit.backbones.spec import Arch, BackboneSpec, Norm, parse_backbone, split_norm
+from nstkit.backbones.spec import TORCHVISION, Arch, BackboneSpec, Norm, parse_backbone, split_norm
 from nstkit.backbones.taps import find_taps
 from nstkit.backbones.weights import check_finite, check_fit, load_file, load_weights, read_safetensors
 from nstkit.checkpoint import REQUIRED, check_fields, read_checkpoint
 from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
+from nstkit.own_code import is_code
 from nstkit.torchfile import weights_only
 
 
@@ -154,7 +158,14 @@ def _load_library(spec: BackboneSpec) -> Backbone:
     name = str(spec.name)
     is_pretrained = spec.weights == "pretrained"
     normalisation = IMAGENET
-    if ":" in name or timm.is_model(name.partition(".")[0]):
+    of_torchvision = name.removeprefix(TORCHVISION)
+    if is_code(name):
+        network = call_own("--backbone", name)
+    elif name != of_torchvision:
+        if of_torchvision not in (known := models.list_models(module=models)):
+            raise UserError(f"--backbone {spec.text}: no such network in torchvision.{nearest(of_torchvision, known)}")
+        network = _create_torchvision(of_torchvision, pretrained=is_pretrained)
+    elif ":" in name or timm.is_model(name.partition(".")[0]):
         network = _create_timm(name, pretrained=is_pretrained)
         config = timm.data.resolve_model_data_config(network)
         normalisation = {"mean": config["mean"], "std": config["std"]}
@@ -208,6 +219,29 @@ def library_backbone(
     )
 
 
+def wrap_network(network: nn.Module) -> Backbone:
+    """Return a copy of a network that the caller has as an extractor, on the CPU, by the name of its class.
+
+    Its normalisation is what timm says of it, ImageNet's where it is none of timm's.
+
+    Raises:
+        UserError: for a network without feature maps, or weights that are not finite.
+    """
+    if isinstance(network, Backbone):
+        raise UserError("this backbone is loaded already. Give its `network` to load it anew.")
+    copied = copy.deepcopy(network).cpu().float()
+    name = type(network).__name__
+    check_finite(copied, name)
+    spec = BackboneSpec(name, name, "pretrained")
+    if isinstance(copied, vgg.VGG):
+        return vgg_backbone(copied, spec, IMAGENET, {"arch": name})
+    config = getattr(network, "pretrained_cfg", None) or {}
+    normalisation: Normalisation = {"mean": IMAGENET["mean"], "std": IMAGENET["std"]}
+    if "mean" in config and "std" in config:
+        normalisation = {"mean": config["mean"], "std": config["std"]}
+    return library_backbone(copied, spec, normalisation, {"arch": name})
+
+
 def _known(taps: dict[str, Any] | None, part: str, known: Collection[str]) -> list[str]:
     """Return the taps that a checkpoint names for style or content, as far as its network has them."""
     return [name for name in (taps or {}).get(part, ()) if name in known]
@@ -217,22 +251,26 @@ def _create_timm(name: str, *, pretrained: bool) -> nn.Module:
     import timm
 
     try:
-        with weights_only():  # of a folder or a hub as well, where versions of timm before 1.0.26 ran what a file names
+        # Of a folder or a hub as well, where versions of timm before 1.0.26 ran what a file names.
+        with weights_only(), answers_at_once() if pretrained else contextlib.nullcontext():
             return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # timm, huggingface_hub and the network raise a dozen kinds
         if is_out_of_memory(error):
             raise
-        raise UserError(
-            f"--backbone {name}: timm could not make it ({first_line(error)}). Without a network give {name}@random, "
-            f"or {name}@FILE with weights you have."
-        ) from error
+        # What timm publishes on Hugging Face it has by name as well, and there without weights.
+        known = name.rpartition("/")[2] if name.startswith(("hf-hub:timm/", "hf_hub:timm/")) else name
+        is_elsewhere = ":" in known
+        instead = "another network" if is_elsewhere else f"{known}@random, or {known}@FILE with weights you have"
+        is_away = pretrained and "local cache" in str(error)
+        reason = "not on this machine, and Hugging Face cannot be reached" if is_away else first_line(error)
+        raise UserError(f"--backbone {name}: timm could not make it ({reason}). Give {instead}.") from error
 
 
 def _create_torchvision(name: str, *, pretrained: bool) -> nn.Module:
     from torchvision import models
 
     try:
-        with weights_only():
+        with weights_only(), answers_at_once():
             return models.get_model(name, weights="DEFAULT" if pretrained else None)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         if is_out_of_memory(error):

@@ -1,8 +1,10 @@
 """What the user typed after `--backbone`, taken apart. No torch here.
 
 CHECKPOINT         a file of ours, a run folder (its ckpt.pt), an exported folder
-NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then torchvision's
+NAME[@WEIGHTS]     NAME: vgg11/13/16/19 (also with _bn), then timm's names, then torchvision's; torchvision:NAME for
+                   the latter alone; package.module:function, which is called without arguments
                    WEIGHTS: pretrained (default), random[:SEED], or a file of any program that torch saved
+timm/ID            as Hugging Face shows networks of timm; hf-hub:OWNER/ID those of others
 """
 
 import filecmp
@@ -28,6 +30,8 @@ CARRIED_JUDGE = Path(__file__).parent.parent / "carried_judge"  # likewise one t
 JUDGE_LABEL = "carried-judge"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".pkl", ".tar", ".th")
 TIMM_SCHEMES = ("hf-hub:", "hf_hub:", "local-dir:")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+TORCHVISION = "torchvision:"
 RANDOM = re.compile(r"random(?::(\d+))?")
 
 
@@ -103,6 +107,8 @@ def parse_backbone(text: str | Path) -> BackboneSpec:
     if text == JUDGE_LABEL:
         raise _only_judges(text)
     path = path_of(text)
+    if text.startswith("timm/") and not path.exists():
+        return BackboneSpec(text, f"hf-hub:{text}", "pretrained")
     if path.exists():
         if is_carried_judge(path):
             raise _only_judges(text)
@@ -110,7 +116,8 @@ def parse_backbone(text: str | Path) -> BackboneSpec:
     name, _, weights = text.partition("@")
     if not weights:
         if path.suffix in WEIGHT_SUFFIXES or "/" in text:
-            raise UserError(f"--backbone {text}: no such checkpoint ({path.absolute()}).")
+            hub = f" One of Hugging Face is hf-hub:{text}." if HUB_ID.fullmatch(text) and not path.suffix else ""
+            raise UserError(f"--backbone {text}: no such checkpoint ({path.absolute()}).{hub}")
         return BackboneSpec(text, name, "pretrained")
     if weights == "pretrained":
         return BackboneSpec(text, name, "pretrained")

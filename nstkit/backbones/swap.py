@@ -23,6 +23,7 @@ from nstkit.backbones.spec import BackboneSpec, random_seed
 from nstkit.backbones.surgery import normalisation_of
 from nstkit.backbones.weights import load_file
 from nstkit.errors import UserError
+from nstkit.own_code import is_code
 
 PROBE_PX = 128  # side of the picture by which the order of execution is found
 
@@ -114,6 +115,8 @@ def find_donor(backbone: Backbone, spec: BackboneSpec, text: str, factory: str |
     Raises:
         UserError: for weights that are not there, or that do not fit.
     """
+    if is_code(text.partition("@")[0]):  # a swap may stand in a file
+        raise UserError(f"{text} is code. Give its weights as a file.")
     path, seed = path_of(text), random_seed(text)
     if spec.name is not None:
         is_weights = text == "pretrained" or seed is not None or path.is_file()

@@ -22,7 +22,10 @@ BAND = 256  # rows that are made 16 bit at once: in float64 a whole large pictur
 
 
 def save_picture(
-    picture: Image.Image | Float[Tensor, "1 3 h w"], path: Path, texts: Mapping[str, str] | None = None
+    picture: Image.Image | Float[Tensor, "1 3 h w"],
+    path: Path,
+    texts: Mapping[str, str] | None = None,
+    exif: Mapping[int, Any] | None = None,
 ) -> None:
     """Write a picture atomically, in the format of its suffix, marked as sRGB.
 
@@ -30,6 +33,7 @@ def save_picture(
         picture: a tensor, sRGB in [0, 1], becomes a TIFF of 16 bit; all else has 8.
         path: of the file.
         texts: by name; they go into PNG, JPEG, WebP and TIFF, see `nstkit.embedded`.
+        exif: by tag, into the same; into a TIFF of 16 bit only what stands at its head, see `nstkit.exif`.
 
     Raises:
         UserError: for an unknown suffix or a place that cannot be written.
@@ -40,11 +44,11 @@ def save_picture(
     picture_format = Image.registered_extensions()[path.suffix.lower()]
     with writing(path):
         if isinstance(picture, Tensor) and picture_format == "TIFF":
-            whole = as_16_bit(picture, texts)
+            whole = as_16_bit(picture, texts, exif or {})
             write_atomically(path, lambda file: file.write(whole))
             return
         shown = to_picture(picture) if isinstance(picture, Tensor) else picture
-        options: dict[str, Any] = {"icc_profile": SRGB_ICC, **save_options(picture_format, texts)}
+        options: dict[str, Any] = {"icc_profile": SRGB_ICC, **save_options(picture_format, texts, exif)}
         if picture_format in ("JPEG", "WEBP"):
             options |= {"quality": 95} | ({"subsampling": 0} if picture_format == "JPEG" else {})
         write_atomically(path, lambda file: shown.save(file, format=picture_format, **options))
@@ -71,12 +75,13 @@ def save_animation(
         write_atomically(path, lambda file: frames[0].save(file, format=picture_format, **shown, **options))
 
 
-def as_16_bit(image: Float[Tensor, "1 3 h w"], texts: Mapping[str, str]) -> bytes:
+def as_16_bit(image: Float[Tensor, "1 3 h w"], texts: Mapping[str, str], exif: Mapping[int, Any]) -> bytes:
     """Return a picture as a TIFF file of 16 bit a colour, which Pillow cannot write.
 
     Args:
         image: sRGB in [0, 1]; what lies outside is clamped.
         texts: by name.
+        exif: by tag; what is no text at the head of a file is left out.
     """
     levels = np.empty((*image.shape[2:], 3), np.uint16)
     for first in range(0, len(levels), BAND):
@@ -91,6 +96,7 @@ def as_16_bit(image: Float[Tensor, "1 3 h w"], texts: Mapping[str, str]) -> byte
         iccprofile=SRGB_ICC,
         description=describe(texts) if texts else None,
         software="nstkit",
+        extratags=[(tag, "s", 0, value, True) for tag, value in exif.items() if isinstance(value, str)],
         metadata=None,  # its own description of the axes would take the place of ours
     )
     return file.getvalue()

@@ -15,7 +15,7 @@ def main() -> None:
     from nstkit.backbones.spec import parse_backbone
     from nstkit.folders import run_names
     from nstkit.formats import Format
-    from nstkit.hardware import seed_everything, use_device
+    from nstkit.hardware import device_name, seed_everything, use_device
     from nstkit.quality.report import Pictures, measure_spec, print_table, report
     from nstkit.runs import open_run
 
@@ -26,7 +26,7 @@ def main() -> None:
         "fp32" if given.run.precision == "auto" else given.run.precision,
         "channels_last" if given.run.memory_format == "auto" else given.run.memory_format,
     )
-    config = given.changed(device=device.type, **form._asdict())
+    config = given.changed(device=device_name(given.run.device, device), **form._asdict())
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return

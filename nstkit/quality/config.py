@@ -26,7 +26,7 @@ EXAMPLES = """
 class ExtractorSettings(Settings):
     """Which networks are measured, at which layers."""
 
-    backbone: tuple[str, ...] = ("carried",)
+    backbone: Annotated[tuple[str, ...], NAMES_CODE] = ("carried",)
     """Network(s): a checkpoint of train_backbone, or NAME[@WEIGHTS] such as vgg19, resnet50.a1_in1k, vgg19@random:3.
     One run each."""
     arch: Annotated[str | None, NAMES_CODE] = None
@@ -49,8 +49,9 @@ class ExtractorSettings(Settings):
 class SampleSettings(Settings):
     """The labelled pictures that they are measured on."""
 
-    dataset: DatasetName = "cifar100"
-    """Labelled pictures; patterns is drawn and needs no download."""
+    dataset: Annotated[DatasetName, NAMES_CODE] = "cifar100"
+    """Labelled pictures; patterns is drawn and needs no download; FILE.npz and package.module:function as in
+    `python -m train_backbone`."""
     data_dir: Annotated[Path, OnlyWith("dataset", ("cifar100", "caltech101", "folder"))] = Path("data")
     """Folder that holds the data set, downloaded there once; for `folder`, the folder of class folders itself."""
     image_size: Annotated[int | None, Interval(ge=8, le=LONGEST_PX)] = None

@@ -97,7 +97,7 @@ def measure_quality(
     if limit is not None and limit < 2:
         raise UserError(f"--limit {limit}: at least 2 (training pictures; half as many test pictures).")
     backbone = backbone.to(device)
-    names = tuple(default_taps(backbone) if taps is None else dict.fromkeys(taps))
+    names = tuple(backbone.default_taps if taps is None else dict.fromkeys(taps))
     if not names:
         raise UserError("no tap to measure: name at least one (--taps).")
     train_order = stratified(data.train.labels, limit)
@@ -150,12 +150,6 @@ def count_pictures(data: Dataset, limit: int | None) -> int:
     if limit is not None:
         train, test = min(limit, train), min(limit // 2, test)
     return train + test + min(MAP_PICTURES, test)
-
-
-def default_taps(backbone: Backbone) -> tuple[str, ...]:
-    """Return the network's default style and content taps, in order of depth."""
-    chosen = {*backbone.style_taps, *backbone.content_taps}
-    return tuple(name for name in backbone.taps if name in chosen)
 
 
 def style_means(values: dict[str, float], style_taps: Iterable[str]) -> dict[str, float]:

@@ -16,12 +16,14 @@ from nstkit.datasets.arrays import Dataset
 from nstkit.datasets.load import load_dataset
 from nstkit.figures.features import feature_figure, filter_figure
 from nstkit.figures.quality import confusion_figure, sample_figure, taps_figure
+from nstkit.figures.question import show_question
 from nstkit.measure import legend
 from nstkit.pictures.tensors import to_tensor
 from nstkit.quality.config import QualityConfig
 from nstkit.quality.measuring import CLASSIFICATION, MEASURES, PER_TAP, Quality, count_pictures, measure_quality
 from nstkit.quality.sample import first_batch, stratified
 from nstkit.quality.twin import random_twin, read_header
+from nstkit.remembered import remember
 from nstkit.runs import MEASURE_KEYS, Run
 
 SPLIT_SETTINGS = ("protocol", "split_seed", "background")  # of Caltech101, among the settings of a training
@@ -102,7 +104,11 @@ def as_measured(backbone: Backbone, data: Dataset, config: QualityConfig) -> Bac
 
 def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
     """Write scalars, pictures and the row of one backbone into its run."""
-    run.log(0, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS})
+    run.log(0, {tag: value for tag, value in quality.values.items() if tag not in MEASURE_KEYS}, is_shown=False)
+    run.show_text("measures", as_code(format_table(quality)))
+    of_table = {tag: value for tag, value in quality.values.items() if tag in MEASURE_KEYS}
+    if "extractor/probe" in of_table:  # at other layers than the default ones there is none to compare by
+        remember(backbone.network, of_table)
     for name, picture in draw(as_measured(backbone, data, config), data, quality, config.sample.image_size).items():
         run.save_picture(f"{name}.png", picture)
         run.show_picture(f"image/{name}", to_tensor(picture))
@@ -114,7 +120,8 @@ def report(run: Run, backbone: Backbone, data: Dataset, quality: Quality, config
         "size_px": config.sample.image_size,
         "seed": config.run.seed,
     }
-    run.compare_by(settings, {key: quality.values[key] for key in MEASURE_KEYS if key in quality.values})
+    run.compare_by(settings, of_table)
+    show_question(config.run.runs_dir)
 
 
 def print_table(backbone: Backbone, data: Dataset, quality: Quality, config: QualityConfig) -> None:
@@ -147,6 +154,11 @@ def draw(backbone: Backbone, data: Dataset, quality: Quality, size_px: int | Non
     if (filters := filter_figure(backbone.network)) is not None:
         found["filters"] = filters
     return found
+
+
+def as_code(text: str) -> str:
+    """Return a text as Markdown that keeps its lines and columns."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def format_table(quality: Quality) -> str:

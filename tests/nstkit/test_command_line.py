@@ -8,6 +8,7 @@ import pytest
 import tyro
 from annotated_types import Interval
 
+from nstkit.annotations import Alone, Words
 from nstkit.command_line import read_words
 from nstkit.config import parse
 from nstkit.errors import UserError
@@ -27,6 +28,8 @@ class Demo(Settings):
     sides: tuple[int, ...] = ()
     quality: bool = True
     run_name: str | None = None
+    device: Annotated[str, Words(("auto",), (("cuda:N", "cuda:[0-9]"),))] = "auto"
+    listed: Annotated[str | None, Alone("*")] = None
 
 
 def read(*words):
@@ -55,6 +58,9 @@ def read(*words):
         ("--run-name=a=b", {"run_name": "a=b"}),
         ("--run-name=", {"run_name": ""}),
         ("--to - -- ", {"to": "-", "file": "--"}),
+        ("--device cuda:1", {"device": "cuda:1"}),
+        ("--listed", {"listed": "*"}),
+        ("--listed vgg* a.pt", {"listed": "vgg*", "file": "a.pt"}),
         ("--size big", {"size": "big"}),  # refused with the rest, where the settings are made
     ],
 )
@@ -91,7 +97,9 @@ def test_list_given_twice_is_said():
         ("f --to b --no-size", "unknown flag: --no-size."),
         ("f --to b --tap --zzz=1", "unknown flag: --tap, --zzz. Did you mean '--taps'? See --help."),
         ("f --to b --quality=yes", "not allowed: --quality yes (no value: --quality or --no-quality)."),
-        ("f --to b --size 64 128", "128: no flag before it takes it."),
+        ("f --to b --size 64 128", "not allowed: --size 64 128 (one value, a whole number)."),
+        ("f --to b --size 64 x", "x: no flag before it takes it."),
+        ("f --to b --device cuda:x", "not allowed: --device cuda:x (auto, cuda:N; did you mean 'cuda:N'?)."),
         ("f --to b --quality yes", "yes: no flag before it takes it."),
         ("f g --to b", "g: no flag before it takes it."),
         ("", "not given: FILE, --to. See --help."),

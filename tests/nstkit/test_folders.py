@@ -24,15 +24,15 @@ def test_folder_is_taken_once_a_whole_file_is_in_it(tmp_path):
 
 
 def test_folder_without_a_name_tells_when_and_what_and_is_new(tmp_path, monkeypatch):
-    monkeypatch.setattr("nstkit.folders.time.strftime", lambda pattern: "20260102-030405")
-    name = "20260102-030405-vgg19-a-b"
+    monkeypatch.setattr("nstkit.folders.time.strftime", lambda pattern: "260102-030405")
+    name = "vgg19-a-b-260102-030405"
     for expected in (name, f"{name}~2", f"{name}~3"):
         with new_folder(tmp_path, None, "vgg19 / a b") as folder:
             assert folder == tmp_path / expected
             (folder / "config.json").touch()
     monkeypatch.undo()
     with new_folder(tmp_path, None, "slug") as folder:
-        assert re.fullmatch(r"\d{8}-\d{6}-slug", folder.name)
+        assert re.fullmatch(r"slug-\d{6}-\d{6}", folder.name)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_taken_name_is_refused_before_the_work(tmp_path, user_error):
 def test_second_process_is_refused_under_a_name_and_gets_another_folder_without(
     tmp_path, hold, user_error, monkeypatch
 ):
-    monkeypatch.setattr("nstkit.folders.time.strftime", lambda pattern: "20260102-030405")
-    folder = tmp_path / "20260102-030405-slug"
+    monkeypatch.setattr("nstkit.folders.time.strftime", lambda pattern: "260102-030405")
+    folder = tmp_path / "slug-260102-030405"
     folder.mkdir()
     with hold(folder / LOCK) as other:
         for place in (held(folder), new_folder(tmp_path, folder.name, "slug")):
             with user_error(f"process {other.pid} on ", "is writing into it", "another --run-name"), place:
                 pytest.fail("two processes held one folder")
         with new_folder(tmp_path, None, "slug") as found:
-            assert found.name == "20260102-030405-slug~2"
+            assert found.name == "slug-260102-030405~2"
 
 
 @pytest.mark.parametrize("before", [None, (), (".git",)])

@@ -39,6 +39,21 @@ def test_device_that_is_not_there_is_refused_with_those_that_are(machine, user_e
         hardware.choose_device("cuda")
 
 
+def test_gpu_is_chosen_by_number(machine, monkeypatch, user_error):
+    machine(cuda=True)
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    device = hardware.choose_device("cuda:1")
+    assert (device, chosen) == (torch.device("cuda:1"), [1])
+    assert hardware.device_name("cuda:1", device) == "cuda:1"
+    assert hardware.device_name("auto", device) == "cuda"
+    with user_error("--device cuda:2", "cuda:0 to cuda:1"):
+        hardware.choose_device("cuda:2")
+    monkeypatch.setenv("LOCAL_RANK", "3")  # a task of Slurm's, of whose GPUs two are seen
+    assert hardware.choose_device("cuda") == torch.device("cuda:1")
+
+
 @pytest.mark.parametrize(("given", "available", "expected"), [(None, 2, 2), ("8", 2, 8), (None, 8, 8), (None, 32, 8)])
 def test_threads_are_no_more_than_the_cores_unless_the_user_says_so(given, available, expected, monkeypatch):
     threads = [8]

@@ -14,9 +14,10 @@ def test_it_does_not_wait_for_torch():
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
-def test_it_offers_load_backbone():
+def test_it_offers_what_it_lists():
     assert nstkit.load_backbone is prepare.load_backbone
-    assert nstkit.__all__ == ["load_backbone"]
+    assert {"Backbone", "UserError", "load_backbone", "sample", "quality"} <= set(dir(nstkit))
+    assert all(getattr(nstkit, name) is not None for name in dir(nstkit))
 
 
 def test_what_it_has_not_is_an_attribute_error():

@@ -14,7 +14,7 @@ from nstkit.backbones.build import build_network
 from nstkit.backbones.initialise import kaiming_init
 from nstkit.backbones.vgg import VGG
 from nstkit.config import parse, settings_of
-from nstkit.datasets.names import DatasetName
+from nstkit.datasets.names import OurDataset
 from nstkit.export import export
 from nstkit.model_card import DATA
 
@@ -94,7 +94,7 @@ def test_card_tells_the_licence_of_the_data(tmp_path, content, dataset, words):
 
 
 def test_card_has_a_note_on_every_data_set():
-    assert set(DATA) == set(get_args(DatasetName))
+    assert set(DATA) == set(get_args(OurDataset))
 
 
 def test_card_shows_the_curve_with_its_best_and_last_epoch(tmp_path, content):

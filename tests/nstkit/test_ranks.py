@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from nstkit.checkpoint import read_checkpoint
-from nstkit.ranks import Ranks, is_lost_connection, join_ranks
+from nstkit.ranks import Ranks, adopt_slurm, is_lost_connection, join_ranks
 from train_backbone import finish
 from train_backbone.__main__ import main
 
@@ -128,3 +128,37 @@ def test_killed_process_ends_the_run_which_is_then_resumed(words, tmp_path, call
     assert call_command(main, *words) == 0
     assert read_checkpoint(folder / "last.pt")["training"]["step"] == 10
     assert [line["step"] for line in read_lines(folder) if "val/top1" in line] == [10]
+
+
+SLURM = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "40007"}
+
+
+def words_of_torchrun(monkeypatch, **environment):
+    names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    for name in (*names, *SLURM, "SLURM_STEP_NODELIST"):
+        monkeypatch.setenv(name, "")  # so that it is as it was afterwards
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    adopt_slurm()
+    return [os.environ.get(name) for name in names]
+
+
+def test_tasks_of_srun_are_ranks(monkeypatch):
+    nodes = {"SLURM_STEP_NODELIST": "gpu[07-09]"}
+    assert words_of_torchrun(monkeypatch, **SLURM, **nodes) == ["4", "3", "1", "gpu07", "20007"]
+    given = {"MASTER_ADDR": "here", "MASTER_PORT": "5"}
+    assert words_of_torchrun(monkeypatch, **SLURM, **nodes, **given) == ["4", "3", "1", "here", "5"]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}],
+)
+def test_process_alone_stays_alone(environment, monkeypatch):
+    assert words_of_torchrun(monkeypatch, **environment) == [None] * 5
+
+
+def test_torchrun_inside_of_srun_wins(monkeypatch):
+    given = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}
+    assert words_of_torchrun(monkeypatch, **SLURM, **given) == ["2", "1", "1", "a", "1"]

@@ -374,8 +374,9 @@ def test_full_disk_ends_the_run_with_its_own_error_or_that_of_the_work(error, tm
     def refuse():
         raise OSError(errno.ENOSPC, "full")
 
-    close = run._writer.close
-    monkeypatch.setattr(run._writer, "close", refuse)
+    writer = run._writer()
+    close = writer.close
+    monkeypatch.setattr(writer, "close", refuse)
     if error is None:
         with pytest.raises(OSError, match="full"):
             run.__exit__(None)

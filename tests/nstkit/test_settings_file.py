@@ -9,7 +9,9 @@ from nstkit.config import parse, settings_of
 from nstkit.errors import UserError
 from nstkit.quality.config import QualityConfig
 from train_backbone.config import TrainConfig
+from transfer.claims.config import ClaimsConfig
 from transfer.config import TransferConfig
+from transfer.judges.config import JudgesConfig
 from transfer.study.config import StudyConfig
 
 TOML = '# grün\r\nsize = 64\r\ncontent = ["grün.png"]\r\n'
@@ -91,7 +93,36 @@ def test_code_that_a_file_names_is_not_run(cls, module, tmp_path, monkeypatch, c
     assert parse(cls, "x", ["--config", str(path), "--arch", "vgg11"]).flat()["arch"] == "vgg11"
 
 
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [
+        (TransferConfig, "backbone", ["vgg19", "evil:build"]),
+        (TransferConfig, "backbone", ["evil:build@a.pt"]),
+        (TransferConfig, "judge", ["evil:build"]),
+        (StudyConfig, "backbone", ["evil:build"]),
+        (QualityConfig, "backbone", ["evil:build"]),
+        (JudgesConfig, "judge", ["evil:build"]),
+        (JudgesConfig, "painter", ["evil:build"]),
+        (ClaimsConfig, "own", "evil:build"),
+        (TrainConfig, "dataset", "evil:build"),
+        (QualityConfig, "dataset", "evil:build"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:--painter .* is not used")
+def test_no_network_and_no_data_set_of_a_file_is_code(cls, name, value, tmp_path, user_error):
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({name: value}))
+    with user_error(f"--config {path}", "is code, which no file has run"):
+        read(path, cls)
+    words = value if isinstance(value, list) else [value]
+    given = parse(cls, "x", ["--config", str(path), f"--{name}", *words, "--print-config"]).flat()[name]
+    assert given == (tuple(value) if isinstance(value, list) else value)
+
+
 def test_network_that_is_no_code_comes_from_a_file(tmp_path):
     path = tmp_path / "s.json"
     path.write_text('{"arch": "resnet18"}')
     assert read(path, TrainConfig).network.arch == "resnet18"
+    names = ["vgg19@random:3", "torchvision:vgg19", "hf-hub:owner/name", "timm/resnet18.a1_in1k"]
+    path.write_text(json.dumps({"backbone": names}))
+    assert read(path, TransferConfig).network.backbone == tuple(names)

@@ -14,6 +14,7 @@ from nstkit.backbones.vgg import VGG
 from nstkit.checkpoint import read_checkpoint
 from nstkit.datasets import files
 from nstkit.datasets.load import load_dataset
+from nstkit.runs import MEASURE_KEYS
 from train_backbone import finish, trial
 from train_backbone.__main__ import main
 from train_backbone.evaluate import evaluate
@@ -90,16 +91,20 @@ def test_metrics_and_tensorboard_agree(trained_run, read_events):
     assert lines[-1]["measures"]["extractor/top1"] == events.Scalars("extractor/top1")[-1].value
     assert set(events.Tags()["images"]) == {"image/batch", *(f"image/{name}" for name in PICTURES)}
     quality = read_checkpoint(trained_run / "ckpt.pt")["quality"]
+    (measured,) = [line for line in lines if "extractor/ece" in line]  # in TensorBoard they are a table, not cards
     for tag in (f"extractor/{name}" for name in ("mean_per_class", "ece", "probe/relu3_1", "rankme/relu5_1")):
-        assert [(x.step, x.value) for x in events.Scalars(tag)] == [(20, pytest.approx(quality[tag], rel=1e-6))]
-    assert 0 <= events.Scalars("random/probe/relu3_1")[0].value <= 1
+        assert (measured["step"], measured[tag]) == (20, pytest.approx(quality[tag], rel=1e-6))
+    assert 0 <= measured["random/probe/relu3_1"] <= 1
+    tags = {tag for tag in events.Tags()["scalars"] if tag.startswith(("extractor/", "random/"))}
+    assert tags == {tag for tag in MEASURE_KEYS if tag.startswith("extractor/")}
+    assert "measures/text_summary" in events.Tags()["tensors"]
 
 
 def test_screen_says_where_and_how_to_go_on(bare, tmp_path, call_command, capsys):
     words = [word for word in bare if word != "--quiet"]
     assert call_command(main, *words, "--runs-dir", tmp_path / "runs") == 0
     (folder,) = (tmp_path / "runs" / "train_backbone").iterdir()
-    assert folder.name.endswith("-vgg11-batch-w0.0625-folder")
+    assert folder.name.startswith("vgg11-batch-w0.0625-folder-")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"results: {folder}"
     assert re.match("watch:   (uv run )?tensorboard --logdir ", lines[1])

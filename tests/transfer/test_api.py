@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 
 import transfer
 from nstkit.errors import UserError
+from nstkit.pictures.tensors import as_image
 from transfer import stylize
 from transfer.config import NetworkSettings
 from transfer.painting.settings import PaintSettings
@@ -118,11 +120,12 @@ def test_mistakes_are_user_errors(backbone, content, style):
 def test_defaults_are_those_of_the_command():
     settings = {**PaintSettings().flat(), **NetworkSettings().flat(), "mode": "transfer", "size": 512, "device": "auto"}
     settings |= {"style_scale": 1.0, "blend": (), "content_mask": None, "style_mask": None, "region_weights": ()}
+    settings |= {"preset": None, "rows": None, "full": False, "progress": False}
     parameters = inspect.signature(stylize).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items()}
-    del defaults["content"], defaults["style"], defaults["unknown"]
+    del defaults["content"], defaults["style"]
     assert defaults.pop("backbone") == "carried"
-    del settings["backbone"], settings["list_taps"]
+    del settings["backbone"], settings["list_taps"], settings["list_backbones"]
     assert defaults == settings
 
 
@@ -138,7 +141,7 @@ WRONG = {  # settings by the message; each is what somebody typed
     "--padding mirror (zero, replicate, reflect)": {"padding": "mirror"},
     "--equalize grad (none, loss, gradient; did you mean 'gradient'?)": {"equalize": "grad"},
     "--loss gaty (relative, gatys, neural-style, keras, tensorflow; did you mean 'gatys'?)": {"loss": "gaty"},
-    "--device gpu (auto, cuda, mps, cpu": {"device": "gpu"},
+    "--device gpu (auto, cuda, mps, cpu, cuda:N": {"device": "gpu"},
     "--precision half (auto, fp32, bf16, fp16": {"precision": "half"},
     "--steps 2.5 (a whole number)": {"steps": 2.5},
     "--steps True (a whole number)": {"steps": True},
@@ -166,6 +169,7 @@ SCRIPT = """
 import json, sys, torch
 from transfer import stylize
 from nstkit.errors import UserError
+from nstkit.pictures.tensors import as_image
 content, style = torch.rand(1, 3, 40, 48), torch.rand(1, 3, 40, 48)
 pictures = {
     "list": [1, 2], "file": "nowhere/photo.jpg", "int64": torch.randint(0, 255, (1, 3, 40, 48)),
@@ -207,6 +211,85 @@ def test_wrong_values_are_each_one_clear_error():
     for expected, said in zip(wrong, json.loads(done.stdout), strict=True):
         assert expected in said
         assert "\n" not in said
+
+
+def test_it_offers_what_it_lists():
+    assert {"Result", "gram_matrix", "judge", "judges", "painting", "stylize"} <= set(dir(transfer))
+    assert all(getattr(transfer, name) is not None for name in dir(transfer))
+
+
+class Net(torch.nn.Module):
+    """A network of one's own, in training mode and with an activation in place."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        layers = [layer for k in (3, 8, 8) for layer in (torch.nn.Conv2d(k, 8, 3, 2, 1), torch.nn.ReLU(inplace=True))]
+        self.body = torch.nn.Sequential(*layers)
+        self.head = torch.nn.Linear(8, 5)
+
+    def forward(self, picture):
+        return self.head(self.body(picture).mean((2, 3)))
+
+
+def test_network_of_ones_own_paints_and_stays_as_it_is(content, style):
+    network = Net()
+    result = stylize(content, style, backbone=network, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), full=True, **QUICK)
+    assert network.training
+    assert network.body[1].inplace
+    assert network.head.weight.requires_grad
+    assert result.settings["backbone"] == "Net"
+    assert set(result.grams) == set(result.style_grams)
+    assert result.losses["loss/style"][-1] < result.losses["loss/style"][0]
+    with pytest.raises(UserError, match="swap with a network that has no name"):
+        stylize(content, style, backbone=network, swap=("stage0@random",), **QUICK)
+
+
+def test_full_result_holds_what_is_known_and_draws_itself(backbone, draw_picture):
+    content, style = draw_picture((72, 56)), draw_picture((64, 50), 1)
+    plain = stylize(content, style, backbone=backbone, size=64, **QUICK)
+    seen = []
+    result = stylize(content, style, backbone=backbone, size=64, full=True, progress=seen.append, **QUICK)
+    assert np.array_equal(result.picture, plain)
+    assert [step.number for step in seen] == [1, 2, 3]
+    assert result.losses["loss/total"] == [step.scalars["loss/total"] for step in seen]
+    assert (result.settings["size"], result.settings["steps"], result.settings["optimizer"]) == (64, 3, "lbfgs")
+    maps = backbone.features(result.painting.image, ["relu1_1"])["relu1_1"][0].flatten(1)
+    torch.testing.assert_close(result.grams["relu1_1"], maps @ maps.T / maps.shape[1], rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(result.grams["relu1_1"], result.style_grams["relu1_1"], rtol=0.01)
+    with Image.open(io.BytesIO(result._repr_png_())) as drawn:
+        assert np.array_equal(drawn, plain)
+    page = result._repr_html_()
+    assert "judge/style" not in page
+    assert result.judges["judge/content"] <= 1
+    assert "judge/style" in result._repr_html_()
+    assert result.judges == transfer.judge(result.painting.image, *(as_image(x, "x", 64) for x in (content, style)))
+    assert "data:image/jpeg;base64," in page
+    assert "<polyline" in page
+    assert repr(result).startswith("Result(64 x 50 px, vgg11-random0, 3 evaluations, ")
+
+
+def test_bar_counts_the_evaluations(backbone, content, style, capsys):
+    stylize(content, style, backbone=backbone, progress=True, **QUICK)
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_preset_beneath_what_is_given(backbone, draw_picture):
+    pictures = draw_picture((60, 40)), draw_picture((40, 40), 1)
+    given = {"style_taps": ("relu1_1",), "content_taps": ("relu2_1",), "backbone": backbone, "device": "cpu"}
+    result = stylize(*pictures, preset="balaji2021-sgd", rows=64, steps=2, precision="fp32", full=True, **given)
+    assert result.picture.size == (96, 64)
+    used = result.settings
+    assert (used["loss"], used["lr"], used["lr_decay"], used["steps"]) == ("keras", 100.0, 0.96, 2)
+    assert used["style_taps"] == ("relu1_1",)
+    with pytest.raises(UserError, match=r"preset gatys: not known\. Did you mean 'gatys2016'\? Allowed: gatys2016, "):
+        stylize(*pictures, preset="gatys")
+
+
+def test_too_few_steps_from_noise_are_said(backbone, content, style):
+    given = {"style_taps": ("relu1_1",), "content_taps": ("relu2_1",), "pooling": "max", "gauge": "raw"}
+    with pytest.warns(UserWarning, match="--steps 2 of the 500 that gatys2016 takes to get away from noise"):
+        stylize(content, style, preset="gatys2016", backbone=backbone, **given, **{**QUICK, "steps": 2})
 
 
 def test_loaded_backbone_is_not_changed_by_settings_it_cannot_follow(backbone, content, style):

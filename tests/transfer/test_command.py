@@ -155,11 +155,16 @@ def test_several_pairs_are_one_row_of_medians(four_pairs, read_row, read_events)
         assert len(set(values)) == 4
     assert table.values["extractor/top1"] == 0.625
     assert (table.settings["content"], table.settings["style"]) == ("2 pictures", "2 pictures")
-    tags = read_events(four_pairs).Tags()
-    for content, style in pairs:
-        assert f"{content}-{style}/loss/style/relu1_1" in tags["scalars"]
-        assert f"{content}-{style}/image/result" in tags["images"]
-    assert "loss/total" not in tags["scalars"]
+    for (content, style), row in zip(pairs, rows, strict=True):
+        events = read_events(four_pairs / f"{content}-{style}")  # a run of its own, with the tags of a pair alone
+        tags = events.Tags()
+        assert {"loss/total", "loss/style/relu1_1", *JUDGES} <= set(tags["scalars"])
+        assert {"image/canvas", "image/result"} <= set(tags["images"])
+        assert events.Scalars("judge/style")[-1].value == pytest.approx(float(row["judge/style"]))
+        assert not [tag for tag in tags["scalars"] if tag.startswith("tap/") or "@" in tag]
+    assert set(read_events(four_pairs).Tags()["scalars"]) <= set(MEASURE_KEYS)
+    tags = {tag for line in read_lines(four_pairs) for tag in line if tag.endswith("/loss/total")}
+    assert tags == {f"{content}-{style}/loss/total" for content, style in pairs}
 
 
 def test_results_are_printed_with_the_way_to_see_them(checkpoint, pictures, tmp_path, call_command, capsys):

@@ -55,7 +55,21 @@ MISTAKES = {
     "checkpoint that runs code": (("--backbone", "bomb.pt"), "bomb.pt: refused, it holds more than tensors"),
     "zipped one that runs code": (("--backbone", "zipped-bomb.pt"), "zipped-bomb.pt: refused, it holds getattr beside"),
     "weights that run code": (("--backbone", "vgg11@bomb.pt"), "bomb.pt: refused, it holds more than tensors"),
-    "weights of the wrong kind": (("--backbone", "vgg11@text.jpg"), "text.jpg: not a whole checkpoint"),
+    "weights of the wrong kind": (
+        ("--backbone", "vgg11@text.jpg"),
+        "text.jpg: not a whole checkpoint (torch wrote no such file).",
+    ),
+    "pictures behind the wrong flag": (
+        ("--backbone", "vgg11@random", "photo.jpg", "painting.png"),
+        "--backbone photo.jpg painting.png: pictures, which it does not take. Put a photograph behind --content",
+    ),
+    "two values of one number": (("--lr", "1", "2"), "--lr 1 2 (one value, a number)"),
+    "unknown network of torchvision": (
+        ("--backbone", "torchvision:resnet1"),
+        "no such network in torchvision. Did you mean 'resnet18'?",
+    ),
+    "unknown code": (("--backbone", "nowhere.at:all"), "--backbone nowhere.at:all: No module named 'nowhere'."),
+    "owner and name": (("--backbone", "owner/name"), "no such checkpoint"),
     "unknown start": (("--init", "nose"), "--init nose: no such picture. Allowed: content, style, noise, grey"),
     "start that is no picture": (("--init", "text.jpg"), "text.jpg: not a readable picture"),
     "out of range": (("--size", "8", "--steps", "0"), "--size 8 (at least 32), --steps 0 (at least 1)"),

@@ -19,7 +19,9 @@ def _colour_failed(monkeypatch):
 def test_line_has_the_table_s_columns_with_their_direction_and_networks_beside_the_panel(cpu):
     fixed, beside = (EyeJudge(label, GaborBank()) for label in ("gabor", "x"))
     panel = Panel(cpu, (fixed,), (beside,), absent=("vgg19",))
-    assert judges_line(JUDGED, panel) == "style↑ -0.125  colour!↓ 0.250  style@x↑ 1.500  style@vgg19 -"
+    assert judges_line(JUDGED, panel) == (
+        "style↑ -0.125  colour!↓ 0.250  style@x↑ 1.500  style@vgg19 -  (! = fails its own test)"
+    )
 
 
 def test_table_has_every_judge_and_says_what_the_marks_mean():

@@ -12,13 +12,13 @@ def main() -> None:
     asked = parse(ClaimsConfig, "transfer.claims", examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.folders import run_names
-    from nstkit.hardware import seed_everything, use_device
+    from nstkit.hardware import device_name, seed_everything, use_device
     from nstkit.runs import open_run
     from transfer.claims.bench import Bench
     from transfer.claims.table import measure_claims
 
     device = use_device(asked.run.device)
-    config = asked.changed(device=device.type)
+    config = asked.changed(device=device_name(asked.run.device, device))
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return

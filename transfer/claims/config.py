@@ -10,6 +10,7 @@ from nstkit.annotations import COUNTS, LONGEST_PX
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings
+from nstkit.settings_file import NAMES_CODE
 from transfer.config import JudgingSettings
 
 ClaimName = Literal[
@@ -48,13 +49,13 @@ class ClaimsSettings(Settings):
     """Longer side of the pictures [px]."""
     steps: Annotated[int, COUNTS] = 60
     """Evaluations of the loss, but for the papers that say it themselves."""
-    vgg19: str | None = None
+    vgg19: Annotated[str | None, NAMES_CODE] = None
     """The VGG19 of ImageNet, as after --backbone. None = weights that lie on this machine, else the carried network."""
-    own: str = "carried"
+    own: Annotated[str, NAMES_CODE] = "carried"
     """A network that was trained without ImageNet, by oneself."""
-    resnet50: str = "resnet50@random"
+    resnet50: Annotated[str, NAMES_CODE] = "resnet50@random"
     """ResNet50, as after --backbone."""
-    inception: str = "inception_v3@random"
+    inception: Annotated[str, NAMES_CODE] = "inception_v3@random"
     """InceptionV3, whose picture a paper found to be black."""
     train_seeds: Annotated[int, Interval(ge=1, le=100)] = 3
     """Trainings of each recipe, of which each takes about a minute."""

@@ -1,6 +1,7 @@
 """Finished pictures in a folder. Each carries the key of its job and its numbers: one file, whole or not there."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,16 @@ class Store:
             return None
         return numbers if isinstance(numbers, dict) and numbers.get(JOB) == key else None
 
-    def keep(self, name: str, key: str, numbers: dict[str, Any], picture: Image.Image | Tensor) -> Path:
-        """Write a finished picture with its numbers inside; return its path."""
-        save_picture(picture, self.path(name), as_texts({**numbers, JOB: key}))
+    def keep(
+        self,
+        name: str,
+        key: str,
+        numbers: dict[str, Any],
+        picture: Image.Image | Tensor,
+        exif: Mapping[int, Any] | None = None,
+    ) -> Path:
+        """Write a finished picture with its numbers, and what is kept of its photograph, inside; return its path."""
+        save_picture(picture, self.path(name), as_texts({**numbers, JOB: key}), exif)
         return self.path(name)
 
 

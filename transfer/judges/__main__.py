@@ -1,28 +1,29 @@
 """python -m transfer.judges: judge finished pictures, or the judges themselves; see --help."""
 
-import itertools
 import json
-import sys
-from collections.abc import Sequence
 
 from nstkit.config import parse, settings_of
 from nstkit.errors import run_command
 from transfer.judges.config import EXAMPLES, JudgesConfig
+from transfer.judges.listing import list_judges
 
 
 def main() -> None:
     """Parse, load the judges, then judge the pictures or validate the judges."""
-    asked = parse(JudgesConfig, "transfer.judges", with_picture_flag(sys.argv[1:]), examples=EXAMPLES)
+    asked = parse(JudgesConfig, "transfer.judges", examples=EXAMPLES)
+    if asked.judged.list_judges:
+        print(list_judges())
+        return
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.folders import run_names
-    from nstkit.hardware import seed_everything, use_device
+    from nstkit.hardware import device_name, seed_everything, use_device
     from nstkit.runs import open_run
     from transfer.judges.files import judge_files
     from transfer.judges.panel import load_panel
     from transfer.judges.validation.run import validate
 
     device = use_device(asked.run.device)
-    config = asked.changed(device=device.type)
+    config = asked.changed(device=device_name(asked.run.device, device))
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return
@@ -37,12 +38,6 @@ def main() -> None:
     slug = f"validity-{config.validation.size}px"
     with open_run(config, device, "judges", slug, given=asked, name=name) as run:
         validate(run, panel, config, device)
-
-
-def with_picture_flag(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with pictures that stand first put behind `--picture`."""
-    first = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
-    return ["--picture", *first, *words[len(first) :]] if first else list(words)
 
 
 def run() -> None:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from annotated_types import Interval
 
-from nstkit.annotations import COUNTS
+from nstkit.annotations import BARE, COUNTS
 from nstkit.config import CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings
+from nstkit.settings_file import NAMES_CODE
 from nstkit.unused import OnlyWith
 
 LEAST_PX, MOST_PX = 96, 1024  # of the pictures of a validation; the judges look at 256
@@ -26,7 +27,7 @@ EXAMPLES = """
 class JudgedSettings(Settings):
     """Which pictures are judged, and what they were made from."""
 
-    picture: tuple[Path, ...] = ()
+    picture: Annotated[tuple[Path, ...], BARE] = ()
     """Picture(s) to judge, or folder(s) of them. They may stand first, without the flag."""
     content: tuple[Path, ...] = ()
     """The photograph that they were painted from. With --validate it may be several, or folders; none given = sample
@@ -34,9 +35,11 @@ class JudgedSettings(Settings):
     style: tuple[Path, ...] = ()
     """The painting in whose style they were painted. With --validate it may be several, or folders; none given = drawn
     ones."""
-    judge: tuple[str, ...] = ()
+    judge: Annotated[tuple[str, ...], NAMES_CODE] = ()
     """Network(s) that judge beside the fixed panel, as after --backbone of `python -m transfer`. None given = those of
     ImageNet VGG19 and SqueezeNet that lie on this machine. The word fixed = the panel alone."""
+    list_judges: bool = False
+    """Print what is judged, by whom and how well that was tested, and stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class ValidationSettings(Settings):
 
     validate: bool = False
     """Test the judges in place of judging pictures."""
-    painter: Annotated[tuple[str, ...], OF_VALIDATION] = ()
+    painter: Annotated[tuple[str, ...], NAMES_CODE, OF_VALIDATION] = ()
     """Network(s) whose paintings count as good, as after --backbone of `python -m transfer`. The first two paint all
     series of known order, those behind them fewer; from two on is seen whether a judge tells networks apart. None given
     = the carried one."""
@@ -78,7 +81,7 @@ class JudgesConfig(CommandConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
         super().__post_init__()
-        if self.run.print_config:
+        if self.run.print_config or self.judged.list_judges:
             return
         judged, is_validation = self.judged, self.validation.validate
         if is_validation and judged.picture:

@@ -18,7 +18,7 @@ def main() -> None:
     asked = parse(StudyConfig, "transfer.study", examples=EXAMPLES)
     # Only now: importing torch takes seconds, and --help and mistakes in the flags should answer at once.
     from nstkit.folders import run_names
-    from nstkit.hardware import use_device
+    from nstkit.hardware import device_name, use_device
     from nstkit.runs import open_run
     from transfer.study.cells import list_cells
     from transfer.study.grid import run_grid
@@ -38,7 +38,7 @@ def main() -> None:
         return
     device = use_device(asked.run.device)
     config, networks = planned(asked, list_networks(asked.question, asked.grid.backbone))
-    config = config.changed(device=device.type)
+    config = config.changed(device=device_name(asked.run.device, device))
     if config.run.print_config:
         print(json.dumps(settings_of(config), indent=2))
         return

@@ -10,7 +10,7 @@ from annotated_types import Interval
 
 from nstkit.annotations import COUNTS, LONGEST_PX, LOSS_WEIGHTS, SEEDS
 from nstkit.command_line import read_words
-from nstkit.config import CommandConfig, RunSettings
+from nstkit.config import LISTS, CommandConfig, RunSettings
 from nstkit.errors import UserError
 from nstkit.settings import Settings, flag_of
 from nstkit.settings_file import NAMED, NAMES_CODE
@@ -53,7 +53,7 @@ def check_names(setting: str, texts: tuple[str, ...], form: str) -> None:
 class GridSettings(Settings):
     """What is painted: every network x pair x size x variant x style weight x seed is one cell of the grid."""
 
-    backbone: tuple[str, ...] = ("carried",)
+    backbone: Annotated[tuple[str, ...], NAMES_CODE] = ("carried",)
     """Network(s), as in `python -m transfer`."""
     content: tuple[Path, ...] = ()
     """Picture(s) or folder(s) of them. None given = a sample photograph."""
@@ -129,7 +129,8 @@ def preset_of(given: Mapping[str, Any], backbones: tuple[str, ...]) -> dict[str,
 
 
 RESERVED = (  # settings of `python -m transfer` that are the study's own business
-    *("backbone", "content", "style", "out", "size", "rows", "crop_rim", "mode", "list_taps", "arch"),
+    *("backbone", "content", "style", "out", "size", "rows", "crop_rim", "mode", "arch", "keep_exif"),
+    *("list_taps", *LISTS),
     *JudgingSettings().flat(),
     *OutputSettings().flat(),
     *TransferWorkerSettings().flat(),

@@ -95,3 +95,61 @@ def test_our_checkpoint_under_timms_name_brings_its_normalisation(tmp_path, make
     _, content = _timm_content(make_content, small=False)
     write_checkpoint(tmp_path / "a.pt", content)
     assert load_as_is("test_resnet@a.pt").mean.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+
+
+OWN = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(torch.initial_seed())
+    return nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 6, 3), nn.ReLU())
+
+def number():
+    return 3
+
+def needs(num_classes):
+    return build()
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_nets", raising=False)
+
+
+def test_network_of_ones_own_code_with_weights_or_a_seed(own, tmp_path, image):
+    backbone = load_as_is("own_nets:build")
+    assert backbone.label == "own_nets-build"
+    assert backbone.style_taps
+    first, again, other = (load_as_is(f"own_nets:build@random:{seed}").network[0].weight for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    torch.save({"state_dict": {name: value + 1 for name, value in backbone.network.state_dict().items()}}, "w.pt")
+    loaded = load_as_is("own_nets:build@w.pt")
+    assert torch.equal(loaded.network[0].weight, backbone.network[0].weight + 1)
+    assert loaded.label == "own_nets-build-w"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own_nets:biuld", "no function 'biuld' there. Did you mean 'build'?"),
+        ("own_nets:number", "it returned a int; it must return a torch.nn.Module"),
+        ("own_nets:needs", "it failed (TypeError: needs() missing 1 required positional argument: 'num_classes')"),
+        ("own_nets:build@gone.pt", "no such weights"),
+    ],
+)
+def test_mistakes_in_ones_own_code_are_one_line(own, name, said, user_error):
+    with user_error(f"--backbone {name}", said):
+        load_as_is(name)
+
+
+def test_same_name_in_torchvision():
+    backbone = load_as_is("torchvision:resnet18@random:1")
+    assert (backbone.label, type(backbone.network).__module__) == (
+        "torchvision-resnet18-random1",
+        "torchvision.models.resnet",
+    )

@@ -9,7 +9,7 @@ from nstkit.backbones.batchnorm import settled
 from nstkit.measure import Measure
 from nstkit.quality import MEASURES, Quality, measure_quality, random_twin
 from nstkit.quality.classification import TOP1
-from nstkit.quality.measuring import PER_TAP, count_pictures, default_taps, style_means
+from nstkit.quality.measuring import PER_TAP, count_pictures, style_means
 from nstkit.quality.sample import stratified
 from nstkit.runs import MEASURE_KEYS
 
@@ -143,7 +143,7 @@ def test_style_means_of_no_taps():
 
 def test_default_taps_stand_in_order_of_depth(small_backbone):
     small_backbone.style_taps, small_backbone.content_taps = ("relu4_1", "relu1_1"), ("conv3_1", "relu1_1")
-    assert default_taps(small_backbone) == ("relu1_1", "conv3_1", "relu4_1")
+    assert small_backbone.default_taps == ("relu1_1", "conv3_1", "relu4_1")
 
 
 def test_size_of_the_pictures_counts(measure):

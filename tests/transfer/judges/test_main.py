@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from nstkit.command_line import read_words
 from transfer.judges import panel
-from transfer.judges.__main__ import main, with_picture_flag
+from transfer.judges.__main__ import main
+from transfer.judges.config import JudgesConfig
 from transfer.judges.validation import run
 
 QUICK = ("--device", "cpu", "--precision", "fp32", "--quiet")
@@ -63,9 +65,15 @@ def test_mistakes_are_named_in_one_line(pictures, call_command, capsys):
         assert len(error.splitlines()) == 1
 
 
-def test_pictures_may_stand_first():
-    assert with_picture_flag(["a.png", "b.png", "--content", "c.png"]) == [
-        *("--picture", "a.png", "b.png"),
-        *("--content", "c.png"),
-    ]
-    assert with_picture_flag(["--validate"]) == ["--validate"]
+@pytest.mark.parametrize("words", ["a.png b.png --content c.png", "--content c.png --quiet a.png b.png"])
+def test_pictures_may_stand_without_a_flag(words):
+    values = read_words(JudgesConfig, words.split())
+    assert (values["picture"], values["content"]) == (["a.png", "b.png"], ["c.png"])
+
+
+def test_judges_are_listed_with_their_verdicts(call_command, capsys):
+    assert call_command(main, "--list-judges") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (verdict,) = [line.split() for line in lines if " judge/style " in line]
+    assert verdict[:3] == ["style", "judge/style", "trusted"]
+    assert 0.8 <= float(verdict[3]) <= 1
