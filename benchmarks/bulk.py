@@ -7,6 +7,10 @@ run to its end; then again, ended by SIGKILL three times at moments spread over 
 `--resume auto`; then with two workers, one of which gets a SIGKILL while it paints. Prints a row a run and writes
 benchmarks/results/bulk.json: how many pictures there are, how many were painted twice, whether all are equal to those
 of the first run to the bit, whether the broken one is named, and the exit code, which is 1 for it.
+
+Two cores of an AMD EPYC that were busy with other work, torch 2.15, Ray 2.60, threads: 1. Killed when 23, 45 and 58 of
+the 90 pictures were finished, then run to the end: 90 pictures, none painted twice, none that differs from the unbroken
+run; with two workers likewise; the broken picture was named, with exit code 1. Times say nothing on such a machine.
 """
 
 import argparse
