@@ -68,9 +68,8 @@ def test_what_was_painted_before_memory_ended_is_saved(
     if is_killed:
         return
     assert code == 1
-    assert "warning: house-dots is saved as far as it was painted: too little memory to paint 192 x 144 px. Use" in (
-        capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "house-dots: saved as far as it was painted: too little memory to paint 192 x 144 px. Use --size 96" in error
     assert [path.name for path in images.iterdir()] == ["house-dots.png"]
 
 
