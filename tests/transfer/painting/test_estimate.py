@@ -10,11 +10,11 @@ from nstkit.errors import UserError
 from nstkit.memory import BASE_BYTES
 from transfer.painting import estimate, loop
 from transfer.painting.estimate import check_least_of, fit_memory, painting_bytes, tiles_line
-from transfer.painting.least_memory import LEAST_HISTORY
+from transfer.painting.least_memory import bytes_a_pair
 from transfer.painting.loop import paint
-from transfer.painting.reach import measure_tiling
 from transfer.painting.scene import Scene
 from transfer.painting.settings import MARGIN_PX, PaintSettings
+from transfer.painting.tiles import Tiling
 
 GIB = 2**30
 
@@ -100,39 +100,56 @@ def free(monkeypatch):
     return lambda gib: monkeypatch.setattr(estimate, "free_memory_bytes", lambda *_: round(gib * GIB))
 
 
-def test_what_fits_is_painted_whole_and_what_does_not_in_the_largest_tiles_that_fit(carried, settings, free):
-    # 4000 x 3000 px take about 11 GiB with a history of 3.
-    settings, sizes = settings.changed(history=3), ((3000, 4000), [(3000, 4000)])
-    tiles = []
-    for gib in (5000, 14, 10, 5, 3.5):
-        free(gib)
-        fitted = fit_memory(*sizes, carried, settings, CPU)
-        assert fitted.optimization.history == 3
-        tiles.append(fitted.optimization.tile)
-        if tiles[-1] is not None:
-            tiling = replace(measure_tiling(carried, settings.losses, 128), core_px=tiles[-1])
-            assert painting_bytes(*sizes, carried, settings, CPU, tiling) <= 0.9 * gib * GIB
-    assert tiles[:2] == [None, None]
-    assert 2048 >= tiles[2] > tiles[3] > tiles[4] >= 128
+@pytest.fixture
+def quick(monkeypatch):
+    """Estimates at once: 25 GiB for the whole; in tiles 1 GiB, 2 KiB a pixel of a tile, and what L-BFGS remembers."""
+
+    def estimated(content, styles, backbone, settings, device, tiling=None):
+        if tiling is None:
+            return 25 * GIB
+        pairs = 1.2 * settings.optimization.history * bytes_a_pair(content, settings.optimization)
+        return round(GIB + 2 * 2**10 * (tiling.core_px + 2 * tiling.reach_px) ** 2 + pairs)
+
+    monkeypatch.setattr(estimate, "painting_bytes", estimated)
+    monkeypatch.setattr(estimate, "measure_tiling", lambda *_: Tiling(128, 80, 16))
 
 
-def test_the_history_is_shortened_where_tiles_would_be_small(carried, settings, free):
-    free(5)
-    fitted = fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU)
-    assert LEAST_HISTORY <= fitted.optimization.history < 30
-    assert fitted.optimization.tile >= 512
+@pytest.mark.parametrize(
+    ("gib", "tile", "history"),  # 30 pairs of 4000 x 3000 px take 9.7 GiB
+    [(28, None, 30), (23, 2048, 30), (18, 1024, 30), (13, 512, 30), (9, 512, 19), (4, 512, 5), (3.4, 256, 5)],
+)
+def test_tiles_get_smaller_then_the_history_shorter_then_tiles_smaller_again(
+    gib, tile, history, carried, settings, free, quick
+):
+    free(gib)
+    found = fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU).optimization
+    assert (found.tile, found.history) == (tile, history)
 
 
-def test_a_painting_that_does_not_even_fit_in_tiles_is_refused(carried, settings, free):
-    free(1.2)
+def test_what_does_not_even_fit_in_tiles_is_refused_and_what_may_just_fit_warned_of(carried, settings, free, quick):
+    free(3)
+    with pytest.warns(UserWarning, match="in tiles takes about 2.8 GiB of memory, and 3 GiB are free.*may just fit"):
+        assert fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU).optimization.tile == 128
+    free(2)
     with pytest.raises(UserError, match=r"Painting 4000 px with carried in tiles takes about .* --size \d+ would fit"):
         fit_memory((3000, 4000), [(3000, 4000)], carried, settings, CPU)
 
 
+def test_tiles_take_less_than_the_whole(carried, settings):
+    tiling = Tiling(512, 80, 16)
+    sizes = ((3000, 4000), [(3000, 4000)])
+    whole, large, small = (
+        painting_bytes(*sizes, carried, settings.changed(history=3), CPU, cut)
+        for cut in (None, replace(tiling, core_px=2048), tiling)
+    )
+    assert small < large < 0.7 * whole
+
+
 @pytest.mark.parametrize(("gib", "what"), [(5, "refused"), (9, "warned")])
-def test_what_cannot_be_cut_is_refused_and_what_hardly_fits_warned_of(carried, settings, free, gib, what):
+def test_what_cannot_be_cut_is_refused_and_what_hardly_fits_warned_of(carried, settings, free, monkeypatch, gib, what):
     free(gib)
-    settings, sizes = settings.changed(history=3, statistic="histogram"), ((2000, 3000), [(2000, 3000)])
+    monkeypatch.setattr(estimate, "painting_bytes", lambda *_: 9 * GIB)
+    settings, sizes = settings.changed(statistic="histogram"), ((2000, 3000), [(2000, 3000)])
     if what == "refused":
         with pytest.raises(UserError, match=r"Painting 3000 px with carried .* no sum over places of the picture"):
             fit_memory(*sizes, carried, settings, CPU)
