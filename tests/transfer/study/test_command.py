@@ -54,14 +54,14 @@ def test_grid_is_painted_and_laid_out(words, tmp_path, call_command, capsys, rea
 def test_same_name_goes_on_and_paints_nothing_twice(words, tmp_path, call_command, capsys, monkeypatch):
     paint, painted = easel.paint, []
 
-    def interrupted(scene, backbone, settings, note, **options):
+    def interrupted(scene, backbone, settings, note, *more, **options):
         def note_or_interrupt(step):
             note(step)
             if len(painted) == 4:
                 raise KeyboardInterrupt
 
         painted.append(scene)
-        return paint(scene, backbone, settings, note_or_interrupt, **options)
+        return paint(scene, backbone, settings, note_or_interrupt, *more, **options)
 
     monkeypatch.setattr(easel, "paint", interrupted)
     assert call_command(main, *words) == 130
