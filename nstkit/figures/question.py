@@ -1,9 +1,10 @@
 """The kit's question as one picture: extractor quality against judged style, a point for each network of all runs.
 
-It lies in RUNS_DIR/answer/ and stands first in TensorBoard. A network's style is the mean of the rows of its paintings,
-of which the bar shows the lowest and the highest; its quality is what was measured last.
+It lies in RUNS_DIR/answer/ and stands first in TensorBoard. A network's style is the mean over its paintings, of
+which the bar shows the lowest and the highest; its quality is what was measured last.
 """
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -43,8 +44,16 @@ def read_rows(runs_dir: Path) -> list[dict[str, Any]]:
         except (ValueError, IndexError):  # of a run that is at work or was killed
             continue
         if isinstance(row, dict) and {"settings", "measures"} <= row.keys():
-            rows.append(row)
+            rows.append({**row, "styles": read_styles(path.with_name("results.csv"))})
     return rows
+
+
+def read_styles(results: Path) -> list[float]:
+    """Return the judged style of each pair of a run, none where there is no such file."""
+    if not results.is_file():
+        return []
+    with results.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [float(pair[STYLE]) for pair in csv.DictReader(file) if pair.get(STYLE)]
 
 
 def points_of(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
@@ -56,7 +65,7 @@ def points_of(rows: Sequence[Mapping[str, Any]]) -> list[Point]:
         if QUALITY in measures:
             qualities[name] = measures[QUALITY]
         if STYLE in measures:
-            styles.setdefault(name, []).append(measures[STYLE])
+            styles.setdefault(name, []).extend(row.get("styles") or [measures[STYLE]])
     return [Point(name, qualities.get(name), tuple(values)) for name, values in sorted(styles.items())]
 
 
@@ -84,7 +93,7 @@ def question_figure(points: Sequence[Point]) -> "Image.Image":
     plot.set_ylabel("judge/style: 0 frauds, 1 good pictures")
     plot.margins(x=0.15, y=0.12)
     plot.grid(alpha=0.3)
-    notes = ["mean of the runs of each network, bar from the lowest to the highest"]
+    notes = ["mean of each network's paintings (how many), bar from the lowest to the highest"]
     if without := [point.name for point in points if point.quality is None]:
         more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
         notes.append(f"not measured (python -m nstkit.quality): {', '.join(without[:NAMED])}{more}")

@@ -20,7 +20,8 @@ def test_points_join_what_was_measured_with_what_was_painted(tmp_path, read_even
     write(tmp_path, "quality/a", "vgg19", probe=0.5)
     write(tmp_path, "transfer/a", "vgg19", style=0.75)
     write(tmp_path, "transfer/b", "vgg19", style=0.25)
-    write(tmp_path, "transfer/c", "own", style=0.5, probe=0.25)
+    write(tmp_path, "transfer/c", "own", style=0.5, probe=0.25)  # the median of two pairs
+    (tmp_path / "transfer" / "c" / "results.csv").write_text("content,judge/style\na,0.25\nb,0.75\n")
     write(tmp_path, "transfer/d", "unknown", style=0.125)
     write(tmp_path, "train_backbone/e", "painted nothing", probe=0.9)
     (tmp_path / "transfer" / "killed").mkdir()
@@ -29,7 +30,7 @@ def test_points_join_what_was_measured_with_what_was_painted(tmp_path, read_even
     (tmp_path / "transfer" / "empty" / "metrics.jsonl").touch()
     points = points_of(read_rows(tmp_path))
     assert [(point.name, point.quality, sorted(point.styles)) for point in points] == [
-        ("own", 0.25, [0.5]),
+        ("own", 0.25, [0.25, 0.75]),
         ("unknown", None, [0.125]),
         ("vgg19", 0.5, [0.25, 0.75]),
     ]
@@ -37,7 +38,7 @@ def test_points_join_what_was_measured_with_what_was_painted(tmp_path, read_even
     with Image.open(tmp_path / FOLDER / "quality_against_style.png") as picture:
         assert np.asarray(picture).std() > 5
     (shown,) = read_events(tmp_path / FOLDER).Images(TAG)
-    assert shown.step == 4
+    assert shown.step == 5
 
 
 def test_one_network_is_no_answer(tmp_path):
