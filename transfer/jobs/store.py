@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from torch import Tensor
 
 from nstkit.embedded import SETTINGS, read_texts
-from nstkit.pictures.save import save_picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 JOB = "job"
 """Under which the key stands among the numbers."""
@@ -45,10 +46,12 @@ class Store:
         name: str,
         key: str,
         numbers: dict[str, Any],
-        picture: Image.Image | Tensor,
+        picture: "Image.Image | Tensor",
         exif: Mapping[int, Any] | None = None,
     ) -> Path:
         """Write a finished picture with its numbers, and what is kept of its photograph, inside; return its path."""
+        from nstkit.pictures.save import save_picture  # imports torch, which `find` can do without
+
         save_picture(picture, self.path(name), as_texts({**numbers, JOB: key}), exif)
         return self.path(name)
 
