@@ -24,7 +24,7 @@ def one_each(config: TrainConfig) -> list[TrainConfig]:
     """
     if not config.run.seeds:
         return [config]
-    name = config.run.run_name or f"{time.strftime('%Y%m%d-%H%M%S')}-{slug_of(config)}"
+    name = config.run.run_name or f"{slug_of(config)}-{time.strftime('%y%m%d-%H%M%S')}"
     trainings = [config.changed(seed=seed, seeds=(), run_name=f"{name}-seed{seed}") for seed in config.run.seeds]
     if config.progress.resume is None:
         for training in trainings:

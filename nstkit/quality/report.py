@@ -165,10 +165,11 @@ def format_table(quality: Quality) -> str:
     """Return the measures as text: a row a tap, the random twin's value in brackets."""
     names = [measure.name.removeprefix("extractor/") for measure in PER_TAP]
     width = max(len("style taps"), *map(len, quality.taps))
-    rows = [(tap, [f"{name}/{tap}" for name in names]) for tap in quality.taps]
+    measured = [tap for tap in quality.taps if f"extractor/{names[0]}/{tap}" in quality.values]
+    rows = [(tap, [f"{name}/{tap}" for name in names]) for tap in measured]
     if any(f"extractor/{name}" in quality.values for name in names):
         rows.append(("style taps", names))
-    lines = [" " * width + "".join(f"{name:>18s}" for name in names)]
+    lines = [" " * width + "".join(f"{name:>18s}" for name in names)] if rows else []
     lines += [f"{title:{width}s}" + "".join(f"{_cell(quality, tag):>18s}" for tag in tags) for title, tags in rows]
     if quality.confusion is not None:
         heads = [measure.name.removeprefix("extractor/") for measure in CLASSIFICATION]
