@@ -33,8 +33,9 @@ def test_a_picture_painted_in_tiles_is_that_of_the_whole(checkpoint, pictures):
 
 def test_the_command_says_that_it_paints_in_tiles(words, call_command, capsys, tmp_path):
     assert call_command(main, *words, "--tile", 96, "--scales", 1) == 0
+    assert "memory:  144 x 192 px in 4 tiles of up to 96 px" in capsys.readouterr().out
     with Image.open(tmp_path / "transfer" / "large" / "images" / "house-dots.png") as picture:
-        assert picture.size == (192, 144)
+        assert picture.size == (144, 192)
 
 
 def test_a_limit_that_is_used_up_is_one_line(words, call_command, capsys, tmp_path):
@@ -64,12 +65,12 @@ def test_what_was_painted_before_memory_ended_is_saved(
     images = tmp_path / "transfer" / "large" / "images"
     name = "house-dots-preview.png" if is_killed else "house-dots.png"
     with Image.open(images / name) as picture:
-        assert picture.size == (96, 72)
+        assert picture.size == (72, 96)
     if is_killed:
         return
     assert code == 1
     error = capsys.readouterr().err
-    assert "house-dots: saved as far as it was painted: too little memory to paint 192 x 144 px. Use --size 96" in error
+    assert "house-dots: saved as far as it was painted: too little memory to paint 144 x 192 px. Use --size 96" in error
     assert [path.name for path in images.iterdir()] == ["house-dots.png"]
 
 
