@@ -44,7 +44,6 @@ from train_backbone.presets import PRESETS as TRAINING_PRESETS
 from train_backbone.resume import find_finished, find_resumable
 from transfer.claims.config import ClaimsConfig
 from transfer.config import TransferConfig
-from transfer.judges.__main__ import with_picture_flag
 from transfer.judges.config import JudgesConfig
 from transfer.presets import PRESETS as PAINTING_PRESETS
 from transfer.resume import find_runs
@@ -260,8 +259,7 @@ def try_case(cls: type[Settings], words: list[str]) -> tuple[str, str]:
     """
 
     def work() -> None:
-        argv = with_picture_flag(words) if cls is JudgesConfig else words
-        COMMANDS[cls](parse(cls, "command", argv, presets=PRESETS.get(cls)))
+        COMMANDS[cls](parse(cls, "command", words, presets=PRESETS.get(cls)))
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise Hang

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,21 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 COMMAND = re.compile(r"^ +(?:pip install uv && )?uv run (?:torchrun \S+ \d )?(?:python )?-m (\S+)(.*)$", re.MULTILINE)
+SETTINGS_FILE = re.compile(r"In `(\S+\.toml)`:\n\n((?:(?: {4}(?!uv run).*)?\n)+)")
 COMMANDS = [
-    pytest.param(module, rest.partition("  #")[0], id=f"{page.name}: {module}{rest.partition('  #')[0]}".strip())
+    pytest.param(page, module, rest.partition("  #")[0], id=f"{page.name}: {module}{rest.partition('  #')[0]}".strip())
     for page in PAGES
     for module, rest in COMMAND.findall(page.read_text().replace("\\\n", ""))
 ]
 
 
 @pytest.mark.filterwarnings("ignore:--")  # some flags have an effect only once their example is filled in
-@pytest.mark.parametrize(("module", "words"), COMMANDS)
-def test_commands_are_understood(module, words, monkeypatch):
+@pytest.mark.parametrize(("page", "module", "words"), COMMANDS)
+def test_commands_are_understood(page, module, words, monkeypatch, tmp_path):
     parsed = []
+    monkeypatch.chdir(tmp_path)
+    for name, settings in SETTINGS_FILE.findall(page.read_text()):
+        Path(name).write_text(textwrap.dedent(settings))
 
     def stop(*arguments, **settings):
         parsed.append(parse(*arguments, **settings))

@@ -20,7 +20,7 @@ from train_backbone.augment import (
 )
 from train_backbone.config import AugmentationSettings
 
-EVERYTHING = {"trivial_augment": True, "erasing": 0.5, "mixup": 0.4, "cutmix": 1.0}
+EVERYTHING = {"trivial_augment": True, "erasing": 0.5, "mixup": 0.4, "cutmix": 1.0, "noise": 0.1}
 
 
 def random_images(count, height, width):

@@ -26,7 +26,8 @@ def test_picture_that_the_mode_does_not_have_is_refused(mode, absent):
 def test_nothing_is_left_open_and_resolving_twice_changes_nothing():
     config = TransferConfig().resolved()
     open_ones = {name for name, value in settings_of(config).items() if value is None}
-    assert open_ones <= {"animation", "arch", "out", "preset", "preview_every", "rows", "run_name", "seconds"}
+    never_set = {"animation", "arch", "out", "preset", "preview_every", "resume", "rows", "run_name", "seconds", "tile"}
+    assert open_ones <= never_set
     assert config.resolved() == config
 
 
