@@ -55,6 +55,7 @@ def fit_memory(
     Raises:
         UserError: where it does not fit in any way; a warning where it may not.
     """
+    check_least_of(backbone, content, styles, settings, device)
     free, asked = free_memory_bytes(device, settings.memory), settings.optimization.tile
     if asked is not None and max(max(size) for size in (content, *styles) if size is not None) > asked:
         check_tiles(backbone, settings)

@@ -91,10 +91,11 @@ class Tile:
 def cut_into_tiles(size: tuple[int, int], tiling: Tiling | None) -> list[Tile]:
     """Return the tiles of a picture of (height, width) [px], whose cores fill it; None = one."""
     rows, columns = (list(_spans(length, tiling)) for length in size)
+    only = None if tiling is None else tiling.only
+    if only is not None:  # the largest tiles are of the longest spans
+        rows, columns = (sorted(spans, key=lambda span: span.start - span.stop)[:only] for spans in (rows, columns))
     tiles = [Tile(row, column) for row in rows for column in columns]
-    if tiling is None or tiling.only is None:
-        return tiles
-    return sorted(tiles, key=lambda tile: -tile.area)[: tiling.only]
+    return tiles if only is None else sorted(tiles, key=lambda tile: -tile.area)[:only]
 
 
 def _spans(length: int, tiling: Tiling | None) -> Iterator[Span]:

@@ -40,13 +40,13 @@ def test_reach_is_that_of_the_layers(layers, stride, reach, settings):
     assert measure_reach(lens, ["last"], stride) == reach
 
 
-@pytest.mark.parametrize("name", ["carried", "resnet18@random", "mobilenetv2_035@random", "vgg11_bn@random"])
+@pytest.mark.parametrize("name", ["carried", "resnet18@random", "mobilenetv2_035@random"])
 def test_networks_without_a_look_at_the_whole_can_be_cut(name, settings):
     backbone = nstkit.load_backbone(name)
     losses = settings().losses
     tiling = measure_tiling(backbone, losses, 256)
-    assert tiling.core_px == 256
-    assert tiling.step_px == 16
+    assert (tiling.core_px, tiling.step_px) == (256, 16)
+    assert name != "carried" or tiling.reach_px == 80
 
 
 def test_a_reach_that_is_too_short_is_seen_in_the_gradient(backbone, settings):

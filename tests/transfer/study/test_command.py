@@ -113,7 +113,7 @@ def test_cell_far_too_large_is_a_row_before_its_pictures_are_made(words, tmp_pat
     assert call_command(main, *words, "--size", 99_999) == 1
     for row in read_rows(tmp_path / "runs" / "study" / "it"):
         assert row["error"].startswith("Painting 99999 px with ")
-        assert "TiB of memory" in row["error"]
+        assert "GiB of memory" in row["error"]
 
 
 def test_judges_are_the_same_for_every_cell(words, trained_run, tmp_path, call_command):

@@ -7,12 +7,13 @@ import torch
 from transfer.painting.losses import objective as module
 from transfer.painting.losses.objective import Objective
 from transfer.painting.losses.statistics.table import STATISTICS
-from transfer.painting.reach import measure_tiling
 from transfer.painting.regions import Region
 from transfer.painting.scene import Scene
+from transfer.painting.tiles import Tiling
 
 SIZE, STYLE_SIZE = (150, 213), (201, 139)  # odd ones, cut into several tiles on both axes
 SAME = {"rel": 1e-4, "abs": 1e-9}
+TILING = Tiling(core_px=48, reach_px=80, step_px=16)  # what is measured for VGG19's layers down to relu4_2
 
 
 def picture(seed, size):
@@ -34,10 +35,9 @@ def scene():
 def compare(backbone):
     """Return what a canvas comes to whole and in tiles, as losses and gradient."""
 
-    def measure(scene, settings, shift=(0, 0), core_px=48):
-        tiling = measure_tiling(backbone, settings.losses, core_px)
+    def measure(scene, settings, shift=(0, 0)):
         found = []
-        for cut in (None, tiling):
+        for cut in (None, TILING):
             image = scene.start.clone().requires_grad_(True)
             losses = Objective(backbone, scene, settings.losses, "fp32", cut)(image, shift)
             (gradient,) = torch.autograd.grad(losses["loss/total"], image)
@@ -57,12 +57,10 @@ def assert_same(found):
 @pytest.mark.parametrize(
     "given",
     [
-        *({"loss": loss} for loss in ("relative", "gatys", "neural-style", "keras", "tensorflow")),
+        *({"loss": loss} for loss in ("relative", "neural-style", "keras")),
         {"statistic": "covariance"},
         {"statistic": "mean-std"},
-        {"octaves": 2},
         {"equalize": "gradient", "loss": "gatys"},
-        {"equalize": "loss", "loss": "gatys"},
         {"gauge": "canonical", "tv_weight": 3.0},
         {"smoothing": "scale", "loss": "neural-style", "smoothing_taps": ("relu2_1",)},
         {"style_taps": ("relu1_1", "relu3_1=2"), "content_taps": ("conv2_1", "relu1_1")},
@@ -74,8 +72,7 @@ def test_loss_and_gradient_are_those_of_the_whole(given, scene, settings, compar
 
 
 @pytest.mark.parametrize("statistic", ["gram", "covariance", "mean-std"])
-@pytest.mark.parametrize("shift", [(0, 0), (5, -3)])
-def test_so_are_those_of_regions_some_tiles_see_nothing_of(statistic, shift, settings, compare):
+def test_so_are_those_of_regions_some_tiles_see_nothing_of(statistic, settings, compare):
     content, style = picture(0, SIZE), picture(1, STYLE_SIZE)
     left = torch.zeros(1, 1, *SIZE)
     left[..., :60] = 1
@@ -84,7 +81,7 @@ def test_so_are_those_of_regions_some_tiles_see_nothing_of(statistic, shift, set
     of_style[..., :50, :] = 1
     regions = (Region("#ff0000", left, (of_style,), 0.3), Region("#0000ff", 1 - left, (1 - of_style,), 0.7))
     scene = Scene(content, style, picture(2, SIZE), regions=regions)
-    assert_same(compare(scene, settings(statistic=statistic), shift))
+    assert_same(compare(scene, settings(statistic=statistic), (5, -3)))
 
 
 def test_so_are_those_of_a_shifted_canvas_and_a_blend(scene, settings, compare):
