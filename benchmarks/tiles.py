@@ -7,9 +7,9 @@ prints a table and writes benchmarks/results/tiles-cpu.json. `added` is by how m
 (VmHWM) exceeds what it had before painting, `estimate` what was foretold of that. `picture` is the mean and the largest
 difference from the picture painted whole, in levels of 8 bit; `gradient` the relative one of the first gradients.
 
-Carried network, 768 px, 6 evaluations, float32, one core of an AMD EPYC with other work on it, torch 2.15: 0.85 CPU-s an
-evaluation whole, 1.43 in tiles of 512 px, 2.00 in tiles of 256 px; gradients 2.5e-6 apart, pictures 0.2 levels in the
-mean and 4 at most, without a line where tiles meet.
+Carried network, 768 px, 6 evaluations, float32, one core of an AMD EPYC with other work on it, torch 2.15: 0.85 CPU-s
+an evaluation whole, 1.43 in tiles of 512 px, 2.00 in tiles of 256 px; gradients 2.5e-6 apart, pictures 0.2 levels in
+the mean and 4 at most, without a line where tiles meet.
 """
 
 import json

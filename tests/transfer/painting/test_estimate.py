@@ -136,11 +136,11 @@ def test_what_does_not_even_fit_in_tiles_is_refused_and_what_may_just_fit_warned
 
 
 def test_tiles_take_less_than_the_whole(carried, settings):
-    tiling = Tiling(512, 80, 16)
-    sizes = ((3000, 4000), [(3000, 4000)])
+    tiling = Tiling(256, 80, 16)
+    sizes = ((1500, 2000), [(1500, 2000)])
     whole, large, small = (
         painting_bytes(*sizes, carried, settings.changed(history=3), CPU, cut)
-        for cut in (None, replace(tiling, core_px=2048), tiling)
+        for cut in (None, replace(tiling, core_px=1024), tiling)
     )
     assert small < large < 0.7 * whole
 
