@@ -3,13 +3,14 @@
 Whoever reads settings from a file marks those that may name code with `NAMES_CODE`, see `nstkit.settings_file`.
 """
 
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from nstkit.errors import UserError, nearest
+from nstkit.errors import UserError, first_line, is_out_of_memory, nearest
 
 SCHEMES = ("hf-hub", "hf_hub", "local-dir", "torchvision")
 """What stands before a colon and names where a network is from, and no module."""
@@ -64,3 +65,21 @@ def find_function(flag: str, name: str) -> Callable[..., Any]:
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(f"{flag} {name}: no function '{function_name}' there.{nearest(function_name, names)}")
     return function
+
+
+@contextlib.contextmanager
+def blamed(what: str, advice: str) -> Iterator[None]:
+    """Turn what goes wrong in the user's own code into a `UserError`; too little memory is not its fault.
+
+    Args:
+        what: was done, as the beginning of the message.
+        advice: its end.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise UserError(f"{what} ({type(error).__name__}: {first_line(error)}){advice}") from error

@@ -14,7 +14,7 @@ from torch import nn
 from nstkit.backbones import stem, vgg
 from nstkit.backbones.spec import Arch, Head, Norm, split_norm
 from nstkit.errors import UserError, first_line, is_out_of_memory, nearest, printable
-from nstkit.own_code import find_function, is_code
+from nstkit.own_code import blamed, find_function, is_code
 
 SMALL_PX = 64  # up to this side a stem that divides it by four leaves the deep layers a single position
 
@@ -139,16 +139,8 @@ def call_own(flag: str, name: str, **arguments: int) -> nn.Module:
         UserError: for a function that is not there, fails, or returns no module.
     """
     function = find_function(flag, name)
-    try:
+    with blamed(f"{flag} {name}: it failed", "; see --debug."):
         network = function(**arguments)
-    except UserError:
-        raise
-    except Exception as error:  # it is the user's code
-        if is_out_of_memory(error):
-            raise
-        raise UserError(
-            f"{flag} {name}: it failed ({type(error).__name__}: {first_line(error)}); see --debug."
-        ) from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{flag} {name}: it returned a {type(network).__name__}; it must return a torch.nn.Module.")
     return network

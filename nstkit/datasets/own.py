@@ -22,8 +22,8 @@ from PIL import ImageOps
 
 from nstkit.datasets.arrays import Dataset, LabelledImages, check_pictures_fit
 from nstkit.datasets.from_arrays import complete
-from nstkit.errors import UserError, first_line, is_out_of_memory
-from nstkit.own_code import find_function
+from nstkit.errors import UserError
+from nstkit.own_code import blamed, find_function
 from nstkit.pictures.tensors import as_image, to_picture
 
 PARTS = ("train", "val", "test")
@@ -43,18 +43,10 @@ def load_own(name: str, size_px: int) -> Dataset:
     parts: dict[str, LabelledImages | None] = {}
     classes = None
     for part in PARTS:
-        try:
+        failed = f"--dataset {name}: it failed with '{part}'"
+        with blamed(failed, ". It may return None for a part that there is not."):
             given = function(part)
             parts[part] = None if given is None else _read(given, f"--dataset {name}: {part}", size_px)
-        except UserError:
-            raise
-        except Exception as error:  # it is the user's code
-            if is_out_of_memory(error):
-                raise
-            raise UserError(
-                f"--dataset {name}: it failed with '{part}' ({type(error).__name__}: {first_line(error)}). It may "
-                f"return None for a part that there is not."
-            ) from error
         if part == "train":
             classes = getattr(given, "classes", None)
     if parts["train"] is None:

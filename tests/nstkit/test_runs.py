@@ -276,15 +276,11 @@ def test_resumed_run_continues_behind_its_step(tmp_path):
     ]
 
 
-def up_to_2(line):
-    return line["step"] <= 2
-
-
 def test_cut_back_drops_later_lines_and_an_unfinished_last_one(tmp_path):
     path = tmp_path / "metrics.jsonl"
     lines = ['{"step": 1, "a": 1}', '{"step": 2, "a": NaN}', '{"step": 3, "a": 3}', '{"step": 1, "settings": {}}']
     path.write_text("\n".join([*lines, '{"step": 2, "a": 0.12']))
-    cut_back(path, up_to_2)
+    cut_back(path, lambda line: line["step"] <= 2)
     assert path.read_text() == "\n".join([lines[0], lines[1], lines[3]]) + "\n"
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
@@ -292,9 +288,9 @@ def test_cut_back_drops_later_lines_and_an_unfinished_last_one(tmp_path):
 def test_cut_back_of_a_whole_file_changes_nothing(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n')
-    cut_back(path, up_to_2)
+    cut_back(path, lambda line: line["step"] <= 2)
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
-    cut_back(tmp_path / "missing.jsonl", up_to_2)
+    cut_back(tmp_path / "missing.jsonl", lambda line: line["step"] <= 2)
     assert not (tmp_path / "missing.jsonl").exists()
 
 

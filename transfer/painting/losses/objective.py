@@ -16,7 +16,7 @@ from nstkit.quality.activity import PEAK
 from transfer.painting.lens import Lens
 from transfer.painting.losses.conventions import CONVENTIONS
 from transfer.painting.losses.look import Look, Question, View
-from transfer.painting.losses.parts import Part, Targets, Term
+from transfer.painting.losses.parts import FeatureTerm, Part, Targets, Term
 from transfer.painting.losses.terms import build_terms
 from transfer.painting.scene import Scene
 from transfer.painting.settings import LossSettings
@@ -176,8 +176,9 @@ class Objective:
             asked = [
                 (term, part)
                 for term in self.terms
+                if isinstance(term, FeatureTerm)
                 for part in term.parts
-                if part.places and part.places[0][0] == octave
+                if part.places[0][0] == octave
             ]
             if self._settings.normalize_gradients:
                 losses |= look.total({part.tag: normalized(term, part, shift) for term, part in asked})
@@ -219,7 +220,7 @@ def halved(picture: Float[Tensor, "b 3 h w"], times: int) -> Float[Tensor, "b 3 
     return functional.avg_pool2d(picture, 2**times) if times else picture
 
 
-def normalized(term: Term, part: Part, shift: tuple[int, int]) -> Question:
+def normalized(term: FeatureTerm, part: Part, shift: tuple[int, int]) -> Question:
     """Return what asks for the loss of a part itself, whose gradient has the L1 norm 1 in the features."""
     question, taps = term.question(part, shift), [tap for _, tap in part.places]
 

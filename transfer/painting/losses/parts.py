@@ -88,21 +88,26 @@ class Term(Protocol):
         """Yield the parts of one octave."""
         ...
 
-    def question(self, part: Part, shift: tuple[int, int]) -> Question:
-        """Return what a part asks of the canvas's features.
-
-        Args:
-            part: which, with a place.
-            shift: [px] by which the canvas was rolled down and to the right.
-        """
-        ...
-
     def loss(self, part: Part, answer: Tensor) -> Float[Tensor, ""]:
         """Return the loss of one part, not weighted.
 
         Args:
             part: which.
             answer: to its question, or the canvas where it has no place.
+        """
+        ...
+
+
+@runtime_checkable
+class FeatureTerm(Term, Protocol):
+    """A term of the canvas's features, whose parts all have a place."""
+
+    def question(self, part: Part, shift: tuple[int, int]) -> Question:
+        """Return what a part asks of the canvas's features.
+
+        Args:
+            part: which.
+            shift: [px] by which the canvas was rolled down and to the right.
         """
         ...
 

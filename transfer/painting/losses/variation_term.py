@@ -6,7 +6,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from transfer.painting.losses.conventions import Convention
-from transfer.painting.losses.look import Question
 from transfer.painting.losses.parts import Compared, Part, Targets
 
 
@@ -25,10 +24,6 @@ class VariationTerm:
         """Yield the one part, at full size."""
         if targets.octave == 0:
             yield Part(f"loss/{self.name}")
-
-    def question(self, part: Part, shift: tuple[int, int]) -> Question:
-        """Never called: it asks nothing of features."""
-        raise NotImplementedError
 
     def loss(self, part: Part, answer: Float[Tensor, "1 3 h w"]) -> Float[Tensor, ""]:
         """Return the variation of the canvas."""
